@@ -1,0 +1,1 @@
+"""Prove that two Intel TDX confidential VMs run the same, published code."""

@@ -1,0 +1,71 @@
+"""What a verification says: a list of Checks, one for every step of the plan, whether it ran or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Check", "Question", "Status", "Step"]
+
+
+class Status(StrEnum):
+    """`not_checked` is never a pass, is always printed, and always has a reason."""
+
+    PASS = "pass"  # noqa: S105  (a status, not a password)
+    FAIL = "fail"
+    WARN = "warn"
+    NOT_CHECKED = "not_checked"
+
+
+class Question(StrEnum):
+    """Genuine and wanted are different questions, with different errors and exit codes."""
+
+    GENUINE = "genuine"
+    WANTED = "wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a verification plan.
+
+    `id` is stable and part of the interface (`dcap.pck_chain`); `title` says what holds when it passes; `why` says what
+    an attacker gains without it; `source` names the specification that demands it.
+    """
+
+    id: str
+    title: str
+    why: str
+    source: str
+    question: Question = Question.GENUINE
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of one Step. `error` is the name of the error class when the status is `fail`."""
+
+    step: Step
+    status: Status
+    reason: str = ""
+    got: str = ""
+    expected: str = ""
+    error: str = ""
+    detail: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.step.id
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "id": self.step.id,
+            "title": self.step.title,
+            "question": self.step.question.value,
+            "status": self.status.value,
+            "reason": self.reason,
+            "got": self.got,
+            "expected": self.expected,
+            "error": self.error,
+            "why": self.step.why,
+            "source": self.step.source,
+            "detail": dict(self.detail),
+        }

@@ -1,0 +1,1 @@
+"""A TDX world on one machine, for tests and demonstrations: NOT INTEL, no hardware behind it."""
