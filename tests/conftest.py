@@ -1,0 +1,38 @@
+"""Shared by every test: the real vectors, and the promise that they are never skipped in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from real_vectors import ENVIRONMENT_VARIABLE, must_run, vectors_directory
+
+_VECTORS: dict[str, set[str]] = {"passed": set(), "failed": set(), "skipped": set()}
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """The directory of real evidence; the test is skipped, visibly, when a user has only the repository."""
+    directory = vectors_directory()
+    if directory is None:
+        pytest.skip(f"real vectors not found (set {ENVIRONMENT_VARIABLE} to their directory)")
+    return directory
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "vectors" in report.keywords and (report.when == "call" or report.skipped or report.failed):
+        _VECTORS[report.outcome].add(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts = {outcome: len(tests) for outcome, tests in _VECTORS.items()}
+    if any(counts.values()):
+        terminalreporter.write_line(
+            f"real Intel-signed vectors: {counts['passed']} tests passed, {counts['failed']} failed, "
+            f"{counts['skipped']} skipped" + ("" if vectors_directory() else f" (not found; {ENVIRONMENT_VARIABLE})")
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if must_run() and _VECTORS["skipped"] and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
