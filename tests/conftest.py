@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from real_vectors import ENVIRONMENT_VARIABLE, must_run, vectors_directory
 
 _VECTORS: dict[str, set[str]] = {"passed": set(), "failed": set(), "skipped": set()}

@@ -18,6 +18,7 @@ __all__ = ["Fields", "parse_json", "parse_object", "shown", "unhex"]
 MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 32
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _INTEGER_DIGITS = 20  # 2**64 has 20 digits; nothing in these formats is larger
 
 
@@ -62,7 +63,7 @@ def parse_json(text: str | bytes, where: str, *, max_bytes: int = MAX_JSON_BYTES
         at = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         hint = "this is an HTML page, not JSON" if text.lstrip()[:1] == "<" else ""
         raise Malformed(f"not JSON{at}", where=where, got=shown(text, 40), hint=hint) from error
-    _check_depth(value, where)
+    _check_values(value, where)
     return value
 
 
@@ -85,15 +86,19 @@ def _bounded_int(digits: str, where: str) -> int:
     return int(digits)
 
 
-def _check_depth(value: object, where: str) -> None:
+def _check_values(value: object, where: str) -> None:
+    """Depth is capped, and every text can be encoded: half a surrogate pair has no UTF-8 bytes to hash."""
     level: list[object] = [value]
     for _ in range(MAX_JSON_DEPTH):
         below: list[object] = []
         for item in level:
             if isinstance(item, dict):
+                below.extend(item)
                 below.extend(item.values())
             elif isinstance(item, list):
                 below.extend(item)
+            elif isinstance(item, str) and not item.isascii() and _HALF_PAIR.search(item):
+                raise Malformed("text with half a surrogate pair", where=where, got=shown(item, 40))
         if not below:
             return
         level = below

@@ -1,0 +1,106 @@
+"""What a verification may be quoted on: values read from the quote, its log and its statement after they were checked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+
+from twinproof.evidence.statement import Statement
+
+__all__ = ["Claims", "Platform", "Registers", "Software"]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class _Json:
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Members named as the attributes; bytes as lower-case hex, tuples as arrays."""
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform(_Json):
+    """The machine: from the PCK certificate and Intel's documents. Times are unix seconds, UTC."""
+
+    tee: str
+    quote_version: int
+    fmspc: bytes
+    pck_ca: str
+    device_id: bytes
+    """SHA-256 of the PPID: which machine this is."""
+    tcb_status: str
+    current_tcb_status: str | None
+    tcb_date: int
+    tcb_evaluation_data_number: int
+    collateral_issued: int
+    collateral_expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registers(_Json):
+    """The TD report's measurements, 48 bytes each unless said otherwise."""
+
+    mrtd: bytes
+    rtmr0: bytes
+    rtmr1: bytes
+    rtmr2: bytes
+    rtmr3: bytes
+    mr_config_id: bytes
+    mrseam: bytes
+    mrsignerseam: bytes
+    tee_tcb_svn: bytes
+    td_attributes: bytes
+    xfam: bytes
+    report_data: bytes
+
+    @property
+    def image_digest(self) -> bytes:
+        """SHA-256(MRTD || RTMR1 || RTMR2): the image, independent of the VM's shape.
+
+        TDX has no MRENCLAVE; this is what stands in the row that readers know under that name.
+        """
+        return hashlib.sha256(self.mrtd + self.rtmr1 + self.rtmr2).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Software(_Json):
+    """What the replayed event log says. `instance_id` is empty for apps that ask for none."""
+
+    app_id: bytes
+    compose_hash: bytes
+    instance_id: bytes
+    os_image_hash: bytes | None
+    key_provider_name: str
+    key_provider_id: str
+    mr_aggregated: bytes
+    app_events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Each part is None until every check behind it has passed."""
+
+    platform: Platform | None = None
+    registers: Registers | None = None
+    software: Software | None = None
+    statement: Statement | None = None
+
+    def to_json(self) -> dict[str, object]:
+        parts: dict[str, object] = {}
+        for name in ("platform", "registers", "software"):
+            part = getattr(self, name)
+            parts[name] = part.to_json() if part else None
+        parts["statement"] = (
+            {item.name: _plain(getattr(self.statement, item.name)) for item in fields(self.statement)}
+            if self.statement
+            else None
+        )
+        return parts

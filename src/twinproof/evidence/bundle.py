@@ -1,0 +1,102 @@
+"""The evidence bundle: one JSON file per instance, holding every byte that was signed or hashed, as it was received.
+
+Schema `twinproof/evidence/v1`. Binary members are lower-case hex, texts are JSON strings of the exact text. Whoever
+wrote the file chose its `fetched_at`, `source` and `challenge`: the signed statement inside is what they are held to.
+"""
+
+from __future__ import annotations
+
+import json
+
+from twinproof.dcap.collateral import Collateral
+from twinproof.errors import Malformed
+from twinproof.evidence.evidence import Challenge, Evidence, Origin
+from twinproof.wire import Fields, parse_object, shown, unhex
+
+__all__ = ["MAX_BUNDLE_BYTES", "SCHEMA", "bundle_to_json", "parse_bundle"]
+
+SCHEMA = "twinproof/evidence/v1"
+MAX_BUNDLE_BYTES = 16 << 20
+_BINARY = ("quote", "attestation", "ra_tls_certificate", "tls_certificate")
+_TEXTS = ("event_log", "vm_config", "app_compose", "statement", "guest_info")
+_MEMBERS = {"schema", "source", "origin", "fetched_at", "challenge", "collateral", *_BINARY, *_TEXTS}
+
+
+def bundle_to_json(evidence: Evidence) -> str:
+    """The bundle's text: sorted members, indented, ASCII, one final newline; absent parts are absent members."""
+    members: dict[str, object] = {"schema": SCHEMA, "source": evidence.source, "origin": evidence.origin.value}
+    for name in _BINARY:
+        value = getattr(evidence, name)
+        if value is not None:
+            members[name] = value.hex()
+    for name in _TEXTS:
+        value = getattr(evidence, name)
+        if value is not None:
+            members[name] = value
+    if evidence.fetched_at is not None:
+        members["fetched_at"] = evidence.fetched_at
+    if evidence.challenge is not None:
+        challenge = evidence.challenge
+        members["challenge"] = {
+            "nonce": challenge.nonce.hex(),
+            "session": challenge.session.hex(),
+            "index": challenge.index,
+            "url": challenge.url,
+        }
+    if evidence.collateral is not None:
+        members["collateral"] = evidence.collateral.to_json()
+    return json.dumps(members, indent=1, sort_keys=True) + "\n"
+
+
+def parse_bundle(text: str | bytes) -> Evidence:
+    """Read a bundle strictly. Raises Malformed with the member's path."""
+    fields = parse_object(text, "bundle", max_bytes=MAX_BUNDLE_BYTES)
+    schema = fields.text("schema", max_chars=100)
+    if schema != SCHEMA:
+        raise Malformed("unknown bundle schema", where="bundle.schema", got=shown(schema), expected=SCHEMA)
+    unknown = set(fields.raw) - _MEMBERS
+    if unknown:
+        raise Malformed("unknown member", where="bundle", got=shown(min(unknown), 40))
+    origin = fields.text("origin", max_chars=100)
+    if origin not in set(Origin):
+        raise Malformed("unknown origin", where="bundle.origin", got=shown(origin), expected=", ".join(Origin))
+    binary = {name: unhex(text, f"bundle.{name}") for name in _BINARY if (text := fields.optional_text(name)) is not None}
+    texts = {name: text for name in _TEXTS if (text := fields.optional_text(name, max_chars=MAX_BUNDLE_BYTES)) is not None}
+    carriers = [name for name in ("quote", "attestation", "ra_tls_certificate") if name in binary]
+    if len(carriers) != 1:
+        raise Malformed(
+            "a bundle holds its quote in exactly one member",
+            where="bundle",
+            got=", ".join(carriers) or "none",
+            expected="one of quote, attestation, ra_tls_certificate",
+        )
+    return Evidence(
+        source=fields.text("source", max_chars=2048),
+        origin=Origin(origin),
+        quote=binary.get("quote"),
+        attestation=binary.get("attestation"),
+        ra_tls_certificate=binary.get("ra_tls_certificate"),
+        tls_certificate=binary.get("tls_certificate"),
+        event_log=texts.get("event_log"),
+        vm_config=texts.get("vm_config"),
+        app_compose=texts.get("app_compose"),
+        statement=texts.get("statement"),
+        guest_info=texts.get("guest_info"),
+        challenge=_challenge(fields.child("challenge")) if "challenge" in fields else None,
+        fetched_at=fields.integer("fetched_at", high=1 << 40) if "fetched_at" in fields else None,
+        collateral=_collateral(fields) if "collateral" in fields else None,
+    )
+
+
+def _challenge(fields: Fields) -> Challenge:
+    return Challenge(
+        nonce=fields.hex("nonce", size=32),
+        session=fields.hex("session", size=32),
+        index=fields.integer("index", high=(1 << 32) - 1),
+        url=fields.text("url", max_chars=2048),
+    )
+
+
+def _collateral(fields: Fields) -> Collateral:
+    # Collateral has one reader, for files and for bundles; the texts inside survive the round trip unchanged.
+    return Collateral.from_json(json.dumps(fields.child("collateral").raw))
