@@ -22,13 +22,15 @@ RANK = {
     "chain": 3,
     "evidence": 4,
     "policy": 4,
-    "verifier": 5,
-    "compare": 6,
-    "report": 7,
-    "release": 7,
-    "sources": 7,
-    "cli": 8,
-    "web": 8,
+    "claims": 5,
+    "wanted": 6,
+    "verifier": 7,
+    "comparison": 8,
+    "report": 9,
+    "release": 9,
+    "sources": 9,
+    "cli": 10,
+    "web": 10,
 }
 EDGES = {"sources", "cli", "web"}
 WORLD = {

@@ -1,4 +1,4 @@
-"""What a verification may be quoted on: values read from the quote, its log and its statement after they were checked."""
+"""What a verification may be quoted on: values read from quote, log and statement after they were checked."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Platform(_Json):
     """SHA-256 of the PPID: which machine this is."""
     tcb_status: str
     current_tcb_status: str | None
+    advisory_ids: tuple[str, ...]
     tcb_date: int
     tcb_evaluation_data_number: int
     collateral_issued: int

@@ -95,6 +95,10 @@ class Ledger:
             step_id in self._done and self._done[step_id].status in (Status.PASS, Status.WARN) for step_id in step_ids
         )
 
+    def failed(self, prefix: str) -> bool:
+        """Whether any step whose id starts with `prefix` ran and failed."""
+        return any(step_id.startswith(prefix) and check.status is Status.FAIL for step_id, check in self._done.items())
+
     def checks(self) -> tuple[Check, ...]:
         """Every step of the plan, in the plan's order, whether it ran or not."""
         failed = [check.step.id for check in self._done.values() if check.status is Status.FAIL]

@@ -1,7 +1,6 @@
-"""What the reader wanted: the statuses, attributes and identities that genuine evidence must also have.
+"""The policy: the statuses, attributes and identities that genuine evidence must also have.
 
-Nothing here says whether evidence is genuine. A pin that is not set leaves its check `not_checked`; naming it in
-`required` turns that into a failure. Every weakening of the defaults is listed by `weakenings` and shown in the report.
+Every weakening of the defaults is listed by `weakenings` and shown in the report.
 """
 
 from __future__ import annotations
@@ -12,61 +11,8 @@ from dataclasses import dataclass, field, fields
 
 from twinproof.dcap.attributes import AttributeRules
 from twinproof.dcap.tcb import TcbStatus
-from twinproof.errors import UsageError
-from twinproof.verdict import Question, Step
 
-__all__ = ["PLAN", "REQUIRABLE", "Machine", "Pins", "Policy", "required_ids"]
-
-
-def _step(name: str, title: str, why: str, source: str = "policy") -> Step:
-    return Step(f"policy.{name}", title, why, source, Question.WANTED)
-
-
-PLAN = (
-    _step(
-        "tcb_status",
-        "Intel's status for this platform's firmware and microcode is accepted",
-        "a platform with known holes can be made to sign quotes for anything",
-        "Intel DCAP: TCB status",
-    ),
-    _step(
-        "tcb_evaluation",
-        "the collateral is from a recent enough TCB recovery",
-        "whoever supplies collateral could choose an older set that is still unexpired and knows fewer holes",
-        "Intel PCS v4: tcbEvaluationDataNumber",
-    ),
-    _step(
-        "report_attributes",
-        "the TD runs without debug, migration and unknown attributes",
-        "the host can read and change the memory of a debug TD",
-        "Intel TDX Module ABI: TDATTRIBUTES, XFAM",
-    ),
-    _step(
-        "clock",
-        "the statement's time agrees with the collector's clock",
-        "an old answer, kept with old collateral, could pass for a recent one",
-    ),
-    _step(
-        "machine",
-        "the machine is the one its label names",
-        "a label such as prod9 is a name in a file; only the device id in the quote tells which machine answered",
-        "SHA-256 of the PPID in the PCK certificate",
-    ),
-    _step("fresh", "the quote answers a nonce chosen in this run", "a recorded quote can be replayed for ever"),
-    _step("image", "the OS image is the expected one", "a malicious base image can report any event log it likes"),
-    _step("compose_hash", "the compose hash is the expected one", "other code may be running"),
-    _step("version", "the version is the expected one", "an old version, or one never released, may be running"),
-    _step("git_sha", "the git commit is the expected one", "the version's name may hide another commit"),
-    _step("app_id", "the app id is the expected one", "another app's instances may be answering"),
-    _step("kms_root", "the key provider is the expected KMS", "a KMS of the host's choice could hand out known keys"),
-    _step(
-        "chain",
-        "the compose hash is allowed on chain",
-        "code that was never published in the transparency log may be running",
-    ),
-)
-
-REQUIRABLE = {step.id.removeprefix("policy."): step.id for step in PLAN}
+__all__ = ["Machine", "Pins", "Policy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +33,7 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A label for a machine: where it is asked (`url`), where it stands (`region`), which machine it is (`device_id`)."""
+    """A label: where the machine is asked (`url`), where it stands (`region`), which machine it is (`device_id`)."""
 
     name: str
     region: str = ""
@@ -148,19 +94,3 @@ class Policy:
         """SHA-256 (hex) of the policy's canonical JSON: two verdicts with the same digest asked the same questions."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def required_ids(names: frozenset[str], known: frozenset[str]) -> frozenset[str]:
-    """Check ids for the names of `--require`: a policy name (`image`) or a full check id. Raises UsageError."""
-    ids = set()
-    for name in names:
-        step_id = REQUIRABLE.get(name.replace("-", "_"), name)
-        if step_id not in known:
-            raise UsageError(
-                "nothing of this name can be required",
-                got=name,
-                expected=", ".join(sorted(REQUIRABLE)),
-                hint="a full check id, as `--json` prints them, works too",
-            )
-        ids.add(step_id)
-    return frozenset(ids)

@@ -55,6 +55,11 @@ class Check:
     def id(self) -> str:
         return self.step.id
 
+    @property
+    def passed(self) -> bool:
+        """It ran, and it holds; a warning adds something to know, and takes nothing away."""
+        return self.status in (Status.PASS, Status.WARN)
+
     def to_json(self) -> dict[str, object]:
         return {
             "id": self.step.id,

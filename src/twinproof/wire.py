@@ -19,6 +19,7 @@ MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 32
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
+_SHORT_HEX = 1024  # bytes; below it a wrong length is told by `unhex`, with both lengths
 _INTEGER_DIGITS = 20  # 2**64 has 20 digits; nothing in these formats is larger
 
 
@@ -148,7 +149,9 @@ class Fields:
         return self.text(name, max_chars=max_chars) if name in self.raw else None
 
     def hex(self, name: str, *, size: int | None = None, max_size: int | None = None) -> bytes:
-        return unhex(self.text(name), self._at(name), size=size, max_size=max_size)
+        limit = size if size is not None else max_size
+        text = self.text(name, max_chars=MAX_JSON_BYTES if limit is None else max(2 * limit, 2 * _SHORT_HEX))
+        return unhex(text, self._at(name), size=size, max_size=max_size)
 
     def integer(self, name: str, *, low: int = 0, high: int = (1 << 63) - 1) -> int:
         value = self._get(name)

@@ -11,7 +11,7 @@ import json
 from twinproof.dcap.collateral import Collateral
 from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Challenge, Evidence, Origin
-from twinproof.wire import Fields, parse_object, shown, unhex
+from twinproof.wire import Fields, parse_object, shown
 
 __all__ = ["MAX_BUNDLE_BYTES", "SCHEMA", "bundle_to_json", "parse_bundle"]
 
@@ -60,8 +60,8 @@ def parse_bundle(text: str | bytes) -> Evidence:
     origin = fields.text("origin", max_chars=100)
     if origin not in set(Origin):
         raise Malformed("unknown origin", where="bundle.origin", got=shown(origin), expected=", ".join(Origin))
-    binary = {name: unhex(text, f"bundle.{name}") for name in _BINARY if (text := fields.optional_text(name)) is not None}
-    texts = {name: text for name in _TEXTS if (text := fields.optional_text(name, max_chars=MAX_BUNDLE_BYTES)) is not None}
+    binary = {name: fields.hex(name, max_size=MAX_BUNDLE_BYTES // 2) for name in _BINARY if name in fields}
+    texts = {name: fields.text(name, max_chars=MAX_BUNDLE_BYTES) for name in _TEXTS if name in fields}
     carriers = [name for name in ("quote", "attestation", "ra_tls_certificate") if name in binary]
     if len(carriers) != 1:
         raise Malformed(

@@ -68,7 +68,7 @@ def parse_statement(text: str) -> Statement:
         raise Malformed("unknown member", where="statement", got=shown(min(unknown), 40))
     instance_id = fields.hex("instance_id", max_size=20)
     if len(instance_id) not in (0, 20):
-        raise Malformed("wrong length", where="statement.instance_id", got=f"{len(instance_id)} bytes", expected="20 or 0")
+        raise Malformed("neither 20 bytes nor empty", where="statement.instance_id", got=f"{len(instance_id)} bytes")
     return Statement(
         version=_matching(fields, "version", _VERSION, "a semantic version"),
         git_sha=_matching(fields, "git_sha", _GIT_SHA, "40 lower-case hex digits"),

@@ -1,0 +1,90 @@
+"""`twinproof`: parses the command line, runs one command, turns errors into exit codes. Only this module exits.
+
+Start-up stays instant because a command's module is imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from twinproof import __version__
+from twinproof.cli import options
+from twinproof.errors import TwinproofError
+
+__all__ = ["build_parser", "main", "run"]
+
+EPILOG = """\
+exit codes:
+  0  proved, or done
+  1  a bug in twinproof
+  2  usage, configuration or installation
+  3  not genuine, or malformed evidence
+  4  genuine, but not what was expected, or the instances differ
+  5  evidence or collateral could not be obtained
+
+examples:
+  twinproof compare https://prod9.example https://prod7.example
+  twinproof verify quote.bin --collateral collateral.json --at 2026-04-15T11:28:33Z
+  twinproof verify https://prod9.example --expect version=1.2.0 --require image,fresh
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise options.usage_error(self.prog, message)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; documentation tests walk it."""
+    parser = _Parser(
+        prog="twinproof",
+        description="Prove that Intel TDX confidential VMs run the same, published code.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"twinproof {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, (summary, add) in options.COMMANDS.items():
+        add(commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; errors are printed to stderr, never as a traceback."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = import_module(f"twinproof.cli.{arguments.command}").run
+        code = command(arguments)
+        sys.stdout.flush()
+    except TwinproofError as error:
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("twinproof: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if os.environ.get("TWINPROOF_DEBUG"):
+            raise
+        print(f"twinproof: bug: {type(error).__name__}: {error}", file=sys.stderr)
+        print("twinproof: hint: TWINPROOF_DEBUG=1 shows where; please report it", file=sys.stderr)
+        return 1
+    return code
+
+
+def print_error(error: TwinproofError) -> None:
+    print(f"twinproof: error: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"twinproof: hint: {error.hint}", file=sys.stderr)
+
+
+def run() -> NoReturn:
+    """The entry point of the installed command."""
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The commands and their flags. Only argparse is imported here, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from twinproof.errors import UsageError
+
+__all__ = ["COMMANDS", "usage_error"]
+
+TARGET_HELP = (
+    "a URL, a machine name of twinproof.toml, or a file: a quote (binary or hex), a GetQuote or Attest answer (JSON), "
+    "a versioned attestation, or an evidence bundle"
+)
+
+
+def usage_error(program: str, message: str) -> UsageError:
+    return UsageError(message, where=program, hint=f"{program} --help")
+
+
+def _judging(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
+    )
+    parser.add_argument("--explain", action="store_true", help="show the exact bytes that were hashed and compared")
+    trust = parser.add_argument_group("what to trust")
+    trust.add_argument(
+        "--trust-root",
+        metavar="FILE",
+        help="verify against this root certificate (PEM or DER) instead of the Intel SGX Root CA; "
+        "every report then says SIMULATED HARDWARE",
+    )
+    trust.add_argument(
+        "--at",
+        metavar="TIME",
+        help="judge at this time (unix seconds or YYYY-MM-DDThh:mm:ssZ) instead of now, or a bundle's own time",
+    )
+    trust.add_argument(
+        "--collateral",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="take CRLs, TCB info and QE identity from this JSON file instead of fetching them; may be repeated",
+    )
+    trust.add_argument(
+        "--collateral-url", metavar="URL", help="fetch collateral from this PCS or PCCS (default: Intel's PCS)"
+    )
+    trust.add_argument("--no-cache", action="store_true", help="neither read nor write the collateral cache")
+    wanted = parser.add_argument_group("what to expect")
+    wanted.add_argument(
+        "--expect",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="pin a value: image, compose_hash, app_id, kms_root (hex), version, git_sha; may be repeated",
+    )
+    wanted.add_argument(
+        "--require",
+        metavar="NAME,...",
+        action="append",
+        default=[],
+        help="fail (exit 4) when these were not checked: image, compose_hash, version, git_sha, app_id, kms_root, "
+        "chain, fresh, machine, clock, tcb_evaluation, or any check id",
+    )
+    wanted.add_argument(
+        "--accept-tcb",
+        metavar="STATUS",
+        action="append",
+        default=[],
+        help="accept this TCB status beside UpToDate, such as SWHardeningNeeded; may be repeated",
+    )
+    wanted.add_argument(
+        "--min-tcb-evaluation", metavar="N", type=int, default=0, help="refuse collateral of an older TCB recovery"
+    )
+    wanted.add_argument(
+        "--allow",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="weaken one report-attribute rule: debug, sept_ve_disable_clear, service_td; may be repeated",
+    )
+    network = parser.add_argument_group("how to ask")
+    network.add_argument("--config", metavar="FILE", help="machine names and settings (default: ./twinproof.toml)")
+    network.add_argument(
+        "--app-compose", metavar="FILE", help="the app-compose.json bytes, where the evidence lacks them"
+    )
+    network.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)"
+    )
+    network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
+    network.add_argument(
+        "--ra-tls",
+        action="store_true",
+        help="take the quote from the TLS certificate itself; certificate names are then not verified, the quote is",
+    )
+    network.add_argument("--save", metavar="DIR", help="write each instance's evidence bundle into this directory")
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="URL|FILE", help=TARGET_HELP)
+    _judging(parser)
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", metavar="URL|FILE", nargs="+", help=f"two or more of: {TARGET_HELP}")
+    _judging(parser)
+
+
+def _inspect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a file as for verify; - reads standard input")
+    parser.add_argument("--json", action="store_true", help="print the structure as JSON")
+
+
+def _devnet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "arguments",
+        nargs=argparse.REMAINDER,
+        metavar="...",
+        help="up --machines prod9,prod7 | faults; everything after `devnet` goes to the simulated world",
+    )
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "compare": ("prove that two or more instances run the same code", _compare),
+    "verify": ("verify the evidence of one instance", _verify),
+    "inspect": ("show what is in a file, without trusting it", _inspect),
+    "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
+}

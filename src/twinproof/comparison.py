@@ -1,0 +1,356 @@
+"""N verdicts in, one Proof out: do all machines run the same code, on different machines, and was each asked just now?
+
+What must be equal, must differ and may differ is one table, `RULES`, which the report prints as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Never
+
+from twinproof.claims import Claims
+from twinproof.errors import Refused, UsageError
+from twinproof.ledger import Ledger
+from twinproof.verdict import Check, Question, Status, Step
+from twinproof.verifier import Verdict
+
+__all__ = ["PLAN", "RULES", "Outcome", "Proof", "Relation", "Rule", "compare"]
+
+SCHEMA = "twinproof/proof/v1"
+
+
+class Relation(StrEnum):
+    """How a value has to stand between instances."""
+
+    EQUAL = "must be equal"
+    DIFFERENT = "must differ"
+
+
+class Outcome(StrEnum):
+    """The one sentence."""
+
+    COMPLETE = "PROOF COMPLETE"
+    NOT_FRESH = "GENUINE AND EQUAL, NOT SHOWN TO BE FRESH"
+    NOT_SHOWN = "NOT PROVED: SAMENESS WAS NOT SHOWN"
+    DIFFERENT = "NOT PROVED: THE INSTANCES DIFFER"
+    REFUSED = "NOT PROVED: GENUINE, BUT NOT WHAT WAS EXPECTED"
+    NOT_GENUINE = "NOT PROVED: NOT GENUINE"
+
+
+EXIT_CODES = {
+    Outcome.COMPLETE: 0,
+    Outcome.NOT_FRESH: 0,
+    Outcome.NOT_SHOWN: 4,
+    Outcome.DIFFERENT: 4,
+    Outcome.REFUSED: 4,
+    Outcome.NOT_GENUINE: 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One value and how it has to stand between instances.
+
+    `optional` rules may be `not_checked` in a complete proof: the value need not exist (a TLS key, an instance id).
+    """
+
+    name: str
+    what: str
+    relation: Relation
+    why: str
+    value: Callable[[Claims], bytes | str | None]
+    optional: bool = False
+
+    @property
+    def step(self) -> Step:
+        verb = "is the same everywhere" if self.relation is Relation.EQUAL else "is another one everywhere"
+        return Step(f"compare.{self.name}", f"the {self.what} {verb}", self.why, "design: same code", Question.WANTED)
+
+
+def _tls_key(claims: Claims) -> bytes | None:
+    return claims.statement.tls_spki_sha256 if claims.statement else None
+
+
+RULES = (
+    Rule(
+        "compose_hash",
+        "compose hash",
+        Relation.EQUAL,
+        "the machines would run different containers, settings or scripts",
+        lambda claims: claims.software and claims.software.compose_hash,
+    ),
+    Rule(
+        "os_image",
+        "OS image hash",
+        Relation.EQUAL,
+        "one machine would boot another operating system",
+        lambda claims: claims.software and claims.software.os_image_hash,
+    ),
+    Rule(
+        "mrtd",
+        "firmware measurement (MRTD)",
+        Relation.EQUAL,
+        "one machine would start other firmware, which measures everything after it",
+        lambda claims: claims.registers and claims.registers.mrtd,
+    ),
+    Rule(
+        "rtmr1",
+        "kernel measurement (RTMR1)",
+        Relation.EQUAL,
+        "one machine would boot another kernel",
+        lambda claims: claims.registers and claims.registers.rtmr1,
+    ),
+    Rule(
+        "rtmr2",
+        "command line and initrd measurement (RTMR2)",
+        Relation.EQUAL,
+        "one machine would boot another root file system",
+        lambda claims: claims.registers and claims.registers.rtmr2,
+    ),
+    Rule(
+        "app_id",
+        "app id",
+        Relation.EQUAL,
+        "the instances would belong to different apps, with different keys and another on-chain log",
+        lambda claims: claims.software and claims.software.app_id,
+    ),
+    Rule(
+        "key_provider",
+        "key provider",
+        Relation.EQUAL,
+        "one instance would get its keys from someone else",
+        lambda claims: claims.software and f"{claims.software.key_provider_name}:{claims.software.key_provider_id}",
+    ),
+    Rule(
+        "td_attributes",
+        "TD attributes",
+        Relation.EQUAL,
+        "one TD would run with other privileges, such as debug",
+        lambda claims: claims.registers and claims.registers.td_attributes,
+    ),
+    Rule(
+        "mrsignerseam",
+        "signer of the TDX module",
+        Relation.EQUAL,
+        "one machine would run a TDX module that is not Intel's",
+        lambda claims: claims.registers and claims.registers.mrsignerseam,
+    ),
+    Rule(
+        "version",
+        "attested version",
+        Relation.EQUAL,
+        "the instances would say different versions of themselves",
+        lambda claims: claims.statement and claims.statement.version,
+    ),
+    Rule(
+        "git_sha",
+        "attested git SHA",
+        Relation.EQUAL,
+        "the instances would be built from different commits",
+        lambda claims: claims.statement and claims.statement.git_sha,
+    ),
+    Rule(
+        "machine",
+        "machine (device id)",
+        Relation.DIFFERENT,
+        "two URLs on one machine are not two machines",
+        lambda claims: claims.platform and claims.platform.device_id,
+    ),
+    Rule(
+        "instance_id",
+        "instance id",
+        Relation.DIFFERENT,
+        "one instance would answer under two names",
+        lambda claims: (claims.software and claims.software.instance_id) or None,
+        optional=True,
+    ),
+    Rule(
+        "nonce",
+        "answered nonce",
+        Relation.DIFFERENT,
+        "one recorded answer could serve for several instances",
+        lambda claims: claims.statement and claims.statement.eat_nonce,
+    ),
+    Rule(
+        "tls_key",
+        "attested TLS key",
+        Relation.DIFFERENT,
+        "one key in two places: connections to one instance could end at another",
+        _tls_key,
+        optional=True,
+    ),
+)
+
+_FRESH = Step(
+    "compare.fresh",
+    "every instance was asked just now",
+    "recorded quotes can be replayed for ever",
+    "RFC 9334 section 10",
+    Question.WANTED,
+)
+_ACCEPTED = Step(
+    "compare.genuine",
+    "every instance is genuine and as wanted",
+    "a forged instance can be equal to anything",
+    "design: same code",
+)
+PLAN = (_ACCEPTED, *(rule.step for rule in RULES), _FRESH)
+
+# Without these, on every instance, nothing was proved about the code, whatever is equal.
+_NEEDED = (
+    "evidence.report_data",
+    "evidence.statement",
+    "evidence.nonce",
+    "evidence.agreement",
+    "dstack.rtmr3_replay",
+    "dstack.boot_events",
+    "dstack.compose_hash",
+    "policy.clock",
+    "policy.fresh",
+)
+
+# What only the statement shows: another dstack app has none, and then the verdict says what is missing.
+_STATEMENT_ONLY = frozenset({"compare.version", "compare.git_sha", "compare.nonce", "compare.fresh"})
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The comparison of N instances: the verdicts, the checks between them, and one outcome."""
+
+    verdicts: tuple[Verdict, ...]
+    checks: tuple[Check, ...]
+    outcome: Outcome
+
+    def __bool__(self) -> Never:
+        raise TypeError("a proof is not a yes or no: ask for .outcome or .exit_code")
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.outcome]
+
+    @property
+    def complete(self) -> bool:
+        return self.outcome is Outcome.COMPLETE
+
+    @property
+    def simulated(self) -> bool:
+        return any(verdict.simulated for verdict in self.verdicts)
+
+    @property
+    def first_difference(self) -> Check | None:
+        """The first comparison that failed, in the table's order."""
+        return next((c for c in self.checks if c.status is Status.FAIL and c.id != _ACCEPTED.id), None)
+
+    def check(self, step_id: str) -> Check:
+        return next(check for check in self.checks if check.id == step_id)
+
+    def to_json(self) -> dict[str, object]:
+        challenge = self.verdicts[0].evidence.challenge
+        return {
+            "schema": SCHEMA,
+            "outcome": self.outcome.value,
+            "complete": self.complete,
+            "exit_code": self.exit_code,
+            "simulated_hardware": self.simulated,
+            "session": challenge.session.hex() if challenge else None,
+            "first_difference": self.first_difference.id if self.first_difference else None,
+            "checks": [check.to_json() for check in self.checks],
+            "instances": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+def compare(verdicts: Sequence[Verdict], *, required: frozenset[str] = frozenset()) -> Proof:
+    """Compare 2 to N verdicts. `required` holds ids of `compare.*` checks that may not stay `not_checked`.
+
+    Raises UsageError for fewer than two verdicts.
+    """
+    if len(verdicts) < 2:
+        raise UsageError("nothing to compare", got=f"{len(verdicts)} instance", expected="at least 2")
+    ledger = Ledger(PLAN)
+    with ledger.group(), ledger.step(_ACCEPTED.id):
+        for verdict in verdicts:
+            if not verdict.accepted:
+                failed = ", ".join(check.id for check in verdict.failures) or "not everything could be checked"
+                what = "is not what was wanted" if verdict.genuine else "is not genuine"
+                raise Refused(f"{_name(verdict)} {what}", got=failed)
+    for rule in RULES:
+        _apply(rule, verdicts, ledger)
+    _check_fresh(verdicts, ledger)
+    checks = ledger.checks()
+    return Proof(tuple(verdicts), checks, _outcome(verdicts, checks, required))
+
+
+def _check_fresh(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
+    stale = [_name(verdict) for verdict in verdicts if not verdict.fresh]
+    sessions = {challenge.session for verdict in verdicts if (challenge := verdict.evidence.challenge)}
+    if stale:
+        ledger.not_checked(_FRESH.id, f"no answer to a nonce from {', '.join(stale)}")
+    elif len(sessions) != 1:
+        ledger.not_checked(_FRESH.id, "the instances were asked in different runs: compare them in one")
+    else:
+        with ledger.step(_FRESH.id) as entry:
+            entry.got = f"session {sessions.pop().hex()}"
+
+
+def _name(verdict: Verdict) -> str:
+    return verdict.machine.name if verdict.machine else verdict.source
+
+
+def _shown(value: bytes | str) -> str:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger) -> None:
+    step_id = f"compare.{rule.name}"
+    values = [(verdict, rule.value(verdict.claims)) for verdict in verdicts]
+    missing = [_name(verdict) for verdict, value in values if not value]
+    if rule.relation is Relation.EQUAL and missing:
+        ledger.not_checked(step_id, f"not shown by {', '.join(missing)}")
+        return
+    known = [(verdict, value) for verdict, value in values if value]
+    if rule.relation is Relation.DIFFERENT and len(known) < 2:
+        ledger.not_checked(step_id, f"not shown by {', '.join(missing)}")
+        return
+    with ledger.group(), ledger.step(step_id) as entry:
+        first, reference = known[0]
+        if rule.relation is Relation.EQUAL:
+            for other, value in known[1:]:
+                if value != reference:
+                    raise Refused(
+                        f"the {rule.what} differs between {_name(first)} and {_name(other)}",
+                        got=_shown(value),
+                        expected=_shown(reference),
+                    )
+            entry.got = _shown(reference)
+        else:
+            seen: dict[bytes | str, Verdict] = {}
+            for other, value in known:
+                if value in seen:
+                    raise Refused(
+                        f"{_name(seen[value])} and {_name(other)} have the same {rule.what}",
+                        got=_shown(value),
+                        expected="a different one for each instance",
+                    )
+                seen[value] = other
+            if missing:
+                entry.not_checked = f"not shown by {', '.join(missing)}; the others differ"
+
+
+def _outcome(verdicts: Sequence[Verdict], checks: Sequence[Check], required: frozenset[str]) -> Outcome:
+    if any(not verdict.genuine for verdict in verdicts):
+        return Outcome.NOT_GENUINE
+    compared = [check for check in checks if check.id != _ACCEPTED.id]
+    if any(check.status is Status.FAIL for check in compared):
+        return Outcome.DIFFERENT
+    if any(not verdict.accepted for verdict in verdicts):
+        return Outcome.REFUSED
+    open_checks = {check.id for check in compared if check.status is Status.NOT_CHECKED}
+    if open_checks & required:
+        return Outcome.REFUSED
+    open_checks -= {f"compare.{rule.name}" for rule in RULES if rule.optional}
+    if not open_checks:
+        shown = all(verdict.check(step_id).passed for verdict in verdicts for step_id in _NEEDED)
+        return Outcome.COMPLETE if shown else Outcome.NOT_SHOWN
+    return Outcome.NOT_FRESH if open_checks <= _STATEMENT_ONLY else Outcome.NOT_SHOWN

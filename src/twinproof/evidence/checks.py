@@ -1,0 +1,205 @@
+"""What ties the evidence together: whose question the quote answers, and whether its parts say the same.
+
+1. evidence.report_data   the quote signs this statement (or this TLS key)
+2. evidence.statement     the statement is of the known form
+3. evidence.nonce         it answers the nonce chosen for this instance in this run
+4. evidence.agreement     what the app states is what the event log measured
+5. evidence.tls_key       the TLS key seen is the one the statement names
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from twinproof.errors import Contradiction, Forged, Malformed, Stale
+from twinproof.evidence.evidence import Evidence, Origin
+from twinproof.evidence.nonce import challenge_for
+from twinproof.evidence.statement import DOMAIN, Statement, expected_report_data, parse_statement
+from twinproof.ledger import Ledger
+from twinproof.verdict import Step
+
+__all__ = ["PLAN", "check_agreement", "check_binding", "check_tls_key"]
+
+RA_TLS_DOMAIN = b"ratls-cert:"
+
+PLAN = (
+    Step(
+        "evidence.report_data",
+        "the quote signs exactly this statement",
+        "a real quote of someone else could be shown beside an invented statement",
+        "twinproof evidence binding: report_data = SHA-512(domain || statement)",
+    ),
+    Step(
+        "evidence.statement",
+        "the statement is of the known form",
+        "a statement that two readers read differently proves two things",
+        "toy-example/statement/v1",
+    ),
+    Step(
+        "evidence.nonce",
+        "the statement answers the nonce chosen for this instance in this run",
+        "a recorded answer can be replayed by a machine that no longer runs this code, or by none at all",
+        "RFC 9334 section 10 (freshness by nonce), EAT eat_nonce",
+    ),
+    Step(
+        "evidence.agreement",
+        "what the app states about itself is what the event log measured",
+        "the table would show values that the hardware never measured",
+        "dstack: app-id, compose-hash and instance-id events",
+    ),
+    Step(
+        "evidence.tls_key",
+        "the TLS key seen on this connection is the one that the quote names",
+        "someone between you and the instance can read and change what the app later answers",
+        "RFC 9334 section 7.4; SHA-256 of the certificate's SubjectPublicKeyInfo",
+    ),
+)
+
+NO_STATEMENT = "this instance serves no statement of the toy example's form"
+NO_CHALLENGE = "no nonce was sent: there is no nonce endpoint, or this is a file without a challenge"
+
+
+def _spki(certificate_der: bytes, where: str) -> bytes:
+    try:
+        key = x509.load_der_x509_certificate(certificate_der).public_key()
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, TypeError) as error:
+        raise Malformed("not an X.509 certificate", where=where) from error
+
+
+def check_binding(evidence: Evidence, report_data: bytes, ledger: Ledger) -> Statement | None:
+    """Steps 1-3 over a quote that was already found genuine; None when there is no statement or it does not hold.
+
+    `report_data` is the 64 bytes that the hardware signed.
+    """
+    if evidence.ra_tls_certificate is not None:
+        _check_ra_tls(evidence.ra_tls_certificate, report_data, ledger)
+        return None
+    if evidence.statement is None:
+        reason = f"{NO_STATEMENT}; report_data is {report_data.hex()}"
+        for step_id in ("evidence.report_data", "evidence.statement"):
+            ledger.not_checked(step_id, reason)
+        ledger.not_checked("evidence.nonce", NO_CHALLENGE)
+        return None
+    with ledger.group():
+        with ledger.step("evidence.report_data") as entry:  # 1
+            entry.explain("hashed", f"SHA-512 over {DOMAIN.decode()}{evidence.statement}")
+            expected = expected_report_data(evidence.statement)
+            entry.got, entry.expected = report_data.hex(), expected.hex()
+            if report_data != expected:
+                raise Forged(
+                    "the quote does not sign this statement",
+                    where="report_data",
+                    got=report_data.hex(),
+                    expected=expected.hex(),
+                    hint="an old quote replayed beside a new statement looks like this",
+                )
+        with ledger.step("evidence.statement"):  # 2
+            parsed = parse_statement(evidence.statement)
+        _check_nonce(evidence, parsed, ledger)  # 3
+        return parsed
+    return None
+
+
+def _check_nonce(evidence: Evidence, statement: Statement, ledger: Ledger) -> None:
+    challenge = evidence.challenge
+    if challenge is None:
+        ledger.not_checked("evidence.nonce", NO_CHALLENGE)
+        return
+    with ledger.step("evidence.nonce") as entry:
+        derived = challenge_for(challenge.session, challenge.index, challenge.url).nonce
+        entry.explain(
+            "derived",
+            f"SHA-256({challenge.session.hex()} || {challenge.index:08x} || {challenge.url}) = {derived.hex()}",
+        )
+        if challenge.nonce != derived:
+            raise Contradiction(
+                "the challenge's nonce does not derive from its session",
+                where="challenge.nonce",
+                got=challenge.nonce.hex(),
+                expected=derived.hex(),
+            )
+        entry.got, entry.expected = statement.eat_nonce.hex(), derived.hex()
+        if statement.eat_nonce != derived:
+            raise Stale(
+                "the statement answers another nonce: a replay",
+                where="statement.eat_nonce",
+                got=statement.eat_nonce.hex(),
+                expected=derived.hex(),
+                hint="the quote is real, but it was made for another question, at another time",
+            )
+
+
+def _check_ra_tls(certificate: bytes, report_data: bytes, ledger: Ledger) -> None:
+    for step_id in ("evidence.statement", "evidence.nonce"):
+        ledger.not_checked(step_id, NO_STATEMENT if step_id == "evidence.statement" else NO_CHALLENGE)
+    with ledger.group(), ledger.step("evidence.report_data") as entry:
+        spki = _spki(certificate, "RA-TLS certificate")
+        expected = hashlib.sha512(RA_TLS_DOMAIN + spki).digest()
+        entry.explain("hashed", f"SHA-512 over {RA_TLS_DOMAIN.decode()} and the key {spki.hex()}")
+        entry.got, entry.expected = report_data.hex(), expected.hex()
+        if report_data != expected:
+            raise Forged(
+                "the quote does not sign this certificate's key",
+                where="report_data",
+                got=report_data.hex(),
+                expected=expected.hex(),
+            )
+
+
+def check_agreement(
+    statement: Statement | None,
+    *,
+    app_id: bytes,
+    compose_hash: bytes,
+    instance_id: bytes,
+    ledger: Ledger,
+) -> bool:
+    """Step 4, over a replayed event log. False when the statement contradicts it."""
+    if statement is None:
+        ledger.not_checked("evidence.agreement", NO_STATEMENT)
+        return True
+    with ledger.group():
+        with ledger.step("evidence.agreement"):
+            for name, stated, measured in (
+                ("compose_hash", statement.compose_hash, compose_hash),
+                ("app_id", statement.app_id, app_id),
+                ("instance_id", statement.instance_id, instance_id),
+            ):
+                if stated != measured:
+                    raise Contradiction(
+                        f"the app states another {name} than was measured",
+                        where=f"statement.{name}",
+                        got=stated.hex() or "empty",
+                        expected=measured.hex() or "empty",
+                    )
+        return True
+    return False
+
+
+def check_tls_key(evidence: Evidence, statement: Statement | None, ledger: Ledger) -> None:
+    """Step 5: binding of the connection, only as far as it was shown; it never says that later requests are bound."""
+    step_id = "evidence.tls_key"
+    if evidence.origin is Origin.RA_TLS and evidence.tls_certificate == evidence.ra_tls_certificate:
+        with ledger.group(), ledger.step(step_id) as entry:
+            entry.explain("binding", "the connection's own certificate carries the quote that signs its key")
+        return
+    if statement is None or statement.tls_spki_sha256 is None:
+        ledger.not_checked(step_id, "the evidence names no TLS key (a gateway or plain HTTP ends the connection)")
+        return
+    if evidence.tls_certificate is None:
+        ledger.not_checked(step_id, "no TLS certificate was seen: the statement came over plain HTTP or from a file")
+        return
+    with ledger.group(), ledger.step(step_id):
+        seen = hashlib.sha256(_spki(evidence.tls_certificate, "TLS certificate")).digest()
+        if seen != statement.tls_spki_sha256:
+            raise Contradiction(
+                "the TLS key seen is not the one that the statement names",
+                where="statement.tls_spki_sha256",
+                got=seen.hex(),
+                expected=statement.tls_spki_sha256.hex(),
+                hint="someone terminates TLS between you and the instance",
+            )

@@ -1,0 +1,1 @@
+"""Verdicts and proofs as text for people: pure functions from results to strings."""

@@ -1,0 +1,194 @@
+"""The comparison as text, in the shape users of the toy example know: table, results, expected differences, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twinproof.claims import Claims
+from twinproof.comparison import Outcome, Proof
+from twinproof.errors import TwinproofError
+from twinproof.report.layout import bullet, paragraph, table
+from twinproof.report.style import PLAIN, Style
+from twinproof.report.verdict_text import MARK_WIDTH, check_lines, explained, simulated_line, time_text
+from twinproof.verdict import Status
+from twinproof.verifier import Verdict
+
+__all__ = ["Failure", "heading", "proof_text"]
+
+Failure = tuple[str, TwinproofError]
+
+
+def heading(style: Style) -> str:
+    """The title rule, printed before anything is fetched."""
+    title = "TWINPROOF: do these machines run the same, published code?"
+    return "\n".join((style.rule(double=True), f"  {style.paint(title, 'bold')}", style.rule(double=True))) + "\n"
+
+
+def proof_text(
+    proof: Proof | None, failures: Sequence[Failure] = (), style: Style = PLAIN, *, explain: bool = False
+) -> str:
+    """Everything after the fetching: `proof` is None when fewer than two instances could be judged."""
+    lines: list[str] = []
+    if proof is not None:
+        lines += table([_title(verdict) for verdict in proof.verdicts], _rows(proof.verdicts), style)
+        lines += ["", "RESULTS"]
+        for verdict in proof.verdicts:
+            for check in verdict.failures:
+                lines += bullet(
+                    style.mark(Status.FAIL), _mark(style), f"{_title(verdict)}: {check.reason} [{check.id}]", style
+                )
+        for check in proof.checks:
+            if check.status is not Status.NOT_CHECKED:
+                lines += check_lines(check, style)
+                lines += explained(check, style) if explain else []
+        if explain:
+            lines += _explained_instances(proof.verdicts, style)
+        lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(proof.verdicts, style)]
+    for name, error in failures:
+        lines += ["", *bullet(style.mark(Status.FAIL), _mark(style), f"{name}: {error}", style)]
+        if error.hint:
+            lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
+    return "\n".join([*lines, "", *_verdict(proof, failures, style)]) + "\n"
+
+
+def _mark(style: Style) -> int:
+    return MARK_WIDTH if style.unicode else 4
+
+
+def _title(verdict: Verdict) -> str:
+    return verdict.machine.title if verdict.machine else verdict.source
+
+
+def _rows(verdicts: Sequence[Verdict]) -> list[tuple[str, list[str]]]:
+    def row(label: str, value: Callable[[Claims], str | None]) -> tuple[str, list[str]]:
+        return label, [value(verdict.claims) or "not shown" for verdict in verdicts]
+
+    valid = [f"yes, {verdict.tcb_status}" if verdict.genuine else "NO" for verdict in verdicts]
+    return [
+        row("Version", lambda c: c.statement and c.statement.version),
+        row("Git SHA", lambda c: c.statement and c.statement.git_sha),
+        row("Compose Hash", lambda c: c.software and c.software.compose_hash.hex()),
+        row("MR_ENCLAVE", lambda c: c.registers and c.registers.image_digest.hex()),
+        row("MR_SIGNER", _signer),
+        ("TDX Quote Valid", valid),
+        row("Machine", lambda c: c.platform and c.platform.device_id.hex()),
+        row("TCB Status", lambda c: c.platform and c.platform.tcb_status),
+        row("Signup Counter", lambda c: c.statement and str(c.statement.signup_count)),
+        row("Health", lambda c: c.statement and c.statement.health),
+    ]
+
+
+def _signer(claims: Claims) -> str | None:
+    """TDX has no MRSIGNER: who signed the TDX module, and who hands out the keys, stand in for it."""
+    if not claims.registers or not claims.software:
+        return None
+    module = "Intel" if not any(claims.registers.mrsignerseam) else claims.registers.mrsignerseam.hex()[:12]
+    provider = claims.software.key_provider_name
+    return f"{module} + {provider} {claims.software.key_provider_id[-12:]}".rstrip()
+
+
+def _expected_differences(verdicts: Sequence[Verdict], style: Style) -> list[str]:
+    """What may differ, with the reason; equal values are not listed."""
+    lines: list[str] = []
+    for label, value, reason in (
+        (
+            "Signup counter",
+            lambda c: c.statement and str(c.statement.signup_count),
+            "kept in memory by each instance, on purpose",
+        ),
+        ("Instance id", lambda c: c.software and c.software.instance_id.hex(), "each instance has its own"),
+        ("Device id", lambda c: c.platform and c.platform.device_id.hex(), "each machine has its own"),
+        (
+            "RTMR0",
+            lambda c: c.registers and c.registers.rtmr0.hex(),
+            "memory, CPUs and devices of the VM, as declared in vm_config",
+        ),
+        ("RTMR3", lambda c: c.registers and c.registers.rtmr3.hex(), "holds the instance id"),
+        ("MRSEAM", lambda c: c.registers and c.registers.mrseam.hex(), "the version of Intel's TDX module"),
+        ("TCB status", lambda c: c.platform and c.platform.tcb_status, "firmware of each machine"),
+    ):
+        values = [value(verdict.claims) or "not shown" for verdict in verdicts]
+        if len(set(values)) > 1:
+            short = " / ".join(style.ellipsis(text, 12) for text in values)
+            lines += bullet("-", 1, f"{label}: {short} ({reason})", style)
+    return lines or ["  none"]
+
+
+def _explained_instances(verdicts: Sequence[Verdict], style: Style) -> list[str]:
+    lines: list[str] = []
+    for verdict in verdicts:
+        lines += ["", f"{_title(verdict)}, check by check"]
+        registers = verdict.claims.registers
+        if registers:
+            for name in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"):
+                lines += paragraph(f"{name} {getattr(registers, name).hex()}", style)
+        for check in verdict.checks:
+            lines += check_lines(check, style)
+            lines += explained(check, style)
+    return lines
+
+
+def _verdict(proof: Proof | None, failures: Sequence[Failure], style: Style) -> list[str]:
+    lines = [style.rule(double=True)]
+    if proof is None or failures:
+        text = "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
+        if proof is not None and proof.outcome is Outcome.NOT_GENUINE:
+            text = proof.outcome.value
+        lines.append(style.paint(text, "bold", "red"))
+    else:
+        colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
+        lines.append(style.paint(proof.outcome.value, "bold", colour))
+        lines += paragraph(_sentence(proof), style)
+        if proof.simulated:
+            lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
+    if proof is not None:
+        lines += _not_checked(proof, style)
+        lines += [f"  weakened by flag: {text}" for text in proof.verdicts[0].policy.weakenings]
+        challenge = proof.verdicts[0].evidence.challenge
+        if challenge is not None:
+            lines.append(f"  session {challenge.session.hex()}")
+    lines.append(style.rule(double=True))
+    return lines
+
+
+def _sentence(proof: Proof) -> str:
+    count = len(proof.verdicts)
+    difference = proof.first_difference
+    first = proof.verdicts[0]
+    match proof.outcome:
+        case Outcome.COMPLETE:
+            version = first.claims.statement.version if first.claims.statement else ""
+            times = {verdict.at for verdict in proof.verdicts}
+            return (
+                f"{count} different machines run version {version} from the same image and the same compose file, "
+                f"each asked with a fresh nonce (judged at {time_text(max(times))})."
+            )
+        case Outcome.NOT_FRESH:
+            return f"{count} different machines run the same image and compose file; when they said so is not shown."
+        case Outcome.DIFFERENT if difference is not None:
+            return f"First difference: {difference.reason}."
+        case Outcome.NOT_GENUINE:
+            names = ", ".join(_title(verdict) for verdict in proof.verdicts if not verdict.genuine)
+            return f"The evidence of {names} does not hold."
+        case Outcome.REFUSED:
+            return "Everything that was compared is equal, but not everything that was asked for holds."
+    return "Too little of the evidence could be compared."
+
+
+def _not_checked(proof: Proof, style: Style) -> list[str]:
+    """What was not checked, each once: the same reason on several instances is one line."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for check in proof.checks:
+        if check.status is Status.NOT_CHECKED:
+            found.setdefault((check.id, check.reason), [])
+    for verdict in proof.verdicts:
+        for check in verdict.checks:
+            if check.status is Status.NOT_CHECKED:
+                found.setdefault((check.id, check.reason), []).append(_title(verdict))
+    if not found:
+        return []
+    lines = ["  Not checked:"]
+    for (step_id, reason), names in found.items():
+        some = f" ({', '.join(names)})" if names and len(names) < len(proof.verdicts) else ""
+        lines += bullet(style.mark(Status.NOT_CHECKED), _mark(style), f"{step_id}: {reason}{some}", style)
+    return lines

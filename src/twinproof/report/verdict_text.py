@@ -1,0 +1,123 @@
+"""One instance's Verdict as text: the sentence, what it is, every check, and what was not checked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from twinproof.report.layout import bullet, paragraph
+from twinproof.report.style import PLAIN, Style
+from twinproof.verdict import Check, Question, Status
+from twinproof.verifier import Verdict
+
+__all__ = ["check_lines", "explained", "simulated_line", "time_text", "verdict_sentence", "verdict_text"]
+
+MARK_WIDTH = 6
+
+
+def time_text(seconds: int) -> str:
+    """Unix seconds as UTC text; the report never uses the reader's time zone."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def simulated_line(names: set[str], style: Style) -> list[str]:
+    """The first line of every report whose trust root is not Intel's."""
+    text = f"SIMULATED HARDWARE: the trust root is {', '.join(sorted(names))}. Nothing here is about real machines."
+    return [style.paint(line, "bold", "yellow") for line in paragraph(text, style, indent="")]
+
+
+def verdict_sentence(verdict: Verdict) -> str:
+    if not verdict.genuine:
+        return "NOT GENUINE"
+    if not verdict.accepted:
+        return "GENUINE, BUT NOT WHAT WAS EXPECTED"
+    return "GENUINE" if verdict.fresh else "GENUINE, NOT SHOWN TO BE FRESH"
+
+
+def verdict_text(verdict: Verdict, style: Style = PLAIN, *, explain: bool = False) -> str:
+    """The whole report of `twinproof verify`."""
+    lines: list[str] = []
+    if verdict.simulated:
+        lines += simulated_line({verdict.root.name}, style)
+    title = verdict.machine.title if verdict.machine else verdict.source
+    lines += [style.rule(double=True), f"  {style.ellipsis(title, style.width - 2)}", style.rule(double=True)]
+    lines += _facts(verdict, style)
+    for question, heading in ((Question.GENUINE, "GENUINE?"), (Question.WANTED, "AS EXPECTED?")):
+        lines += ["", heading]
+        for check in verdict.checks:
+            if check.step.question is question and check.status is not Status.NOT_CHECKED:
+                lines += check_lines(check, style)
+                lines += explained(check, style) if explain else []
+    lines += ["", style.rule()]
+    colour = "green" if verdict.accepted else "red"
+    lines += [style.paint(verdict_sentence(verdict), "bold", colour)]
+    lines += [f"  judged at {time_text(verdict.at)}"]
+    lines += not_checked_lines(verdict.checks, style)
+    lines += [f"  weakened by flag: {weakening}" for weakening in verdict.policy.weakenings]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(verdict: Verdict, style: Style) -> list[str]:
+    claims = verdict.claims
+    facts: list[tuple[str, str]] = []
+    if claims.platform:
+        platform = claims.platform
+        facts += [
+            (
+                "Hardware",
+                f"Intel {platform.tee}, quote v{platform.quote_version}, FMSPC {platform.fmspc.hex().upper()}",
+            ),
+            ("Machine", platform.device_id.hex()),
+            (
+                "TCB status",
+                platform.tcb_status + (f" ({', '.join(platform.advisory_ids)})" if platform.advisory_ids else ""),
+            ),
+        ]
+    if claims.registers:
+        facts.append(("MR_ENCLAVE", f"{claims.registers.image_digest.hex()}"))
+    if claims.software:
+        software = claims.software
+        facts += [
+            ("Compose hash", software.compose_hash.hex()),
+            ("App id", software.app_id.hex()),
+            ("Instance id", software.instance_id.hex() or "(none)"),
+            ("Key provider", f"{software.key_provider_name} {software.key_provider_id}".strip()),
+        ]
+    if claims.statement:
+        statement = claims.statement
+        facts += [("Version", f"{statement.version} ({statement.git_sha[:12]}), {statement.environment}")]
+    return [f"  {name.ljust(14)}{style.ellipsis(value, style.width - 16)}" for name, value in facts]
+
+
+def check_lines(check: Check, style: Style) -> list[str]:
+    mark = style.mark(check.status)
+    width = MARK_WIDTH if style.unicode else 4
+    text = check.step.title if not check.reason else f"{check.step.title}: {check.reason}"
+    return bullet(mark, width, f"{text} [{check.id}]", style)
+
+
+def explained(check: Check, style: Style) -> list[str]:
+    """The bytes behind a check: what was hashed, what came out, what was expected."""
+    lines: list[str] = []
+    for name, value in (("got", check.got), ("expected", check.expected), *check.detail):
+        if value:
+            lines += paragraph(f"{name}: {value}", style, indent=" " * 10)
+    return lines
+
+
+def not_checked_lines(checks: tuple[Check, ...], style: Style) -> list[str]:
+    """What was not checked, with its reason; steps blocked by one failure share a line."""
+    lines: list[str] = []
+    blocked: dict[str, list[str]] = {}
+    for check in checks:
+        if check.status is not Status.NOT_CHECKED:
+            continue
+        if check.reason.startswith("blocked"):
+            blocked.setdefault(check.reason, []).append(check.id)
+        else:
+            lines += bullet(
+                style.mark(Status.NOT_CHECKED), MARK_WIDTH if style.unicode else 4, f"{check.id}: {check.reason}", style
+            )
+    for reason, ids in blocked.items():
+        text = f"{', '.join(ids)}: {reason}"
+        lines += bullet(style.mark(Status.NOT_CHECKED), MARK_WIDTH if style.unicode else 4, text, style)
+    return ["  Not checked:", *lines] if lines else []

@@ -1,0 +1,272 @@
+"""Evidence in, Verdict out: the whole verification of one instance, in the order of its plan.
+
+1. dcap.*        is the quote genuine at this time?       (Intel's root, collateral, TCB)
+2. evidence.*    whose question does it answer?           (statement, nonce)
+3. dstack.*      what runs?                               (event log, compose hash, key provider)
+4. policy.*      is it what was wanted?                   (statuses, attributes, pins)
+
+Each part runs only on what the parts before it accepted; what did not run says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Never
+
+from twinproof import wanted
+from twinproof.claims import Claims, Platform, Registers, Software
+from twinproof.dcap import verify as dcap
+from twinproof.dcap.collateral import Collateral
+from twinproof.dcap.memo import Memo
+from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
+from twinproof.dstack import verify as dstack
+from twinproof.errors import UsageError
+from twinproof.evidence import carrier, checks
+from twinproof.evidence.evidence import Evidence, Origin
+from twinproof.evidence.statement import Statement
+from twinproof.ledger import Ledger
+from twinproof.policy import Machine, Policy
+from twinproof.tdx.report import TdReport
+from twinproof.verdict import Check, Question, Status
+
+__all__ = ["PLAN", "Verdict", "Verifier"]
+
+PLAN = (*carrier.PLAN, *dcap.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN)
+ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
+SCHEMA = "twinproof/verdict/v1"
+NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one instance's evidence is worth at `at` (unix seconds, UTC), check by check."""
+
+    source: str
+    at: int
+    root: TrustRoot
+    policy: Policy
+    checks: tuple[Check, ...]
+    claims: Claims
+    evidence: Evidence
+    machine: Machine | None = None
+
+    def __bool__(self) -> Never:
+        raise TypeError("a verdict is not a yes or no: ask for .genuine, .accepted or .checks")
+
+    @property
+    def genuine(self) -> bool:
+        """Every check on the quote passed, and no check on its log or its statement failed."""
+        return all(
+            check.passed or check.reason.startswith(NOT_APPLICABLE) for check in self.checks if check.id in ESSENTIAL
+        ) and not any(_disproves(check) for check in self.checks)
+
+    @property
+    def accepted(self) -> bool:
+        """Genuine, and nothing that was wanted is missing."""
+        return self.genuine and not any(check.status is Status.FAIL for check in self.checks)
+
+    @property
+    def fresh(self) -> bool:
+        """The quote answers the nonce of the evidence's challenge."""
+        return self.check("evidence.nonce").status is Status.PASS
+
+    @property
+    def simulated(self) -> bool:
+        return not self.root.is_intel
+
+    @property
+    def tcb_status(self) -> str | None:
+        return self.claims.platform.tcb_status if self.claims.platform else None
+
+    @property
+    def advisory_ids(self) -> tuple[str, ...]:
+        return self.claims.platform.advisory_ids if self.claims.platform else ()
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.status is Status.FAIL)
+
+    def check(self, step_id: str) -> Check:
+        return next(check for check in self.checks if check.id == step_id)
+
+    @property
+    def exit_code(self) -> int:
+        """0 genuine and accepted, 3 not genuine, 4 genuine but not what was wanted."""
+        return 0 if self.accepted else 4 if self.genuine else 3
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "schema": SCHEMA,
+            "source": self.source,
+            "machine": self.machine.title if self.machine else None,
+            "at": self.at,
+            "genuine": self.genuine,
+            "accepted": self.accepted,
+            "fresh": self.fresh,
+            "simulated_hardware": self.simulated,
+            "trust_root": {"name": self.root.name, "sha256": self.root.fingerprint},
+            "policy": {"digest": self.policy.digest, "weakenings": list(self.policy.weakenings)},
+            "tcb_status": self.tcb_status,
+            "advisory_ids": list(self.advisory_ids),
+            "claims": self.claims.to_json(),
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+
+def _disproves(check: Check) -> bool:
+    return check.status is Status.FAIL and check.step.question is Question.GENUINE and check.error != "Refused"
+
+
+class Verifier:
+    """Judges evidence against trust roots and a policy. Owns the bounded caches; safe to keep for a process's life.
+
+    `roots` are tried in order: the first under which the quote's certificates hold is the one reported.
+    """
+
+    def __init__(self, *, roots: Sequence[TrustRoot] = (INTEL_SGX_ROOT_CA,), policy: Policy | None = None) -> None:
+        if not roots:
+            raise UsageError("no trust root", expected="at least one certificate")
+        self._roots = tuple(roots)
+        self.policy = policy or Policy()
+        self._required = wanted.required_ids(self.policy.required, frozenset(step.id for step in PLAN))
+        self._memo = Memo()
+
+    def verify_quote(self, quote: bytes, collateral: Collateral, *, at: int) -> Verdict:
+        """Judge a bare quote at time `at` (unix seconds, UTC); what needs a log or a statement is `not_checked`."""
+        return self.verify(Evidence(source="quote", origin=Origin.QUOTE, quote=quote, collateral=collateral), at=at)
+
+    def verify(self, evidence: Evidence, *, at: int | None = None) -> Verdict:
+        """Judge one instance's evidence at `at`, by default at the time when it was collected.
+
+        Raises UsageError when there is no time or no collateral to judge it by; never because of the evidence.
+        """
+        time = evidence.fetched_at if at is None else at
+        if time is None:
+            raise UsageError("no time to judge this evidence at", where=evidence.source, hint="pass at= (--at TIME)")
+        if evidence.collateral is None:
+            raise UsageError(
+                "no collateral to judge this evidence by", where=evidence.source, hint="pass --collateral FILE"
+            )
+        verdicts = (self._verify(evidence, evidence.collateral, time, root) for root in self._roots)
+        first = next(verdicts)
+        if first.check("dcap.pck_chain").status is Status.PASS:
+            return first
+        return next((v for v in verdicts if v.check("dcap.pck_chain").status is Status.PASS), first)
+
+    def _verify(self, evidence: Evidence, collateral: Collateral, at: int, root: TrustRoot) -> Verdict:
+        ledger = Ledger(PLAN)
+        claims = Claims()
+        appraisal = None
+        carried = carrier.open_carrier(evidence, ledger)
+        if carried is not None:
+            appraisal = dcap.appraise(carried.quote, collateral, at=at, root=root, ledger=ledger, memo=self._memo)
+        if carried is not None and appraisal is not None:
+            report = appraisal.quote.report
+            claims = replace(claims, platform=_platform(appraisal))
+            wanted.check_platform(appraisal, self.policy, ledger)
+            statement = checks.check_binding(evidence, report.report_data, ledger)
+            checks.check_tls_key(evidence, statement, ledger)
+            if isinstance(report, TdReport):
+                claims = replace(claims, registers=_registers(report))
+                software = self._software(evidence, carried, report, statement, ledger)
+                claims = replace(claims, software=software)
+            else:
+                for step in dstack.PLAN:
+                    ledger.not_checked(step.id, f"{NOT_APPLICABLE}: an SGX quote has no event log")
+                ledger.not_checked("evidence.agreement", f"{NOT_APPLICABLE}: an SGX quote has no event log")
+            if ledger.failed("evidence."):
+                statement = None  # what was not bound is not claimed
+            claims = replace(claims, statement=statement)
+            wanted.check_pins(claims, evidence, self.policy, ledger)
+        machine = wanted.machine_of(self.policy, evidence.source, claims)
+        return Verdict(
+            source=evidence.source,
+            at=at,
+            root=root,
+            policy=self.policy,
+            checks=tuple(self._demand(check) for check in ledger.checks()),
+            claims=claims,
+            evidence=evidence,
+            machine=machine,
+        )
+
+    def _software(
+        self,
+        evidence: Evidence,
+        carried: carrier.Carried,
+        report: TdReport,
+        statement: Statement | None,
+        ledger: Ledger,
+    ) -> Software | None:
+        appraisal = dstack.appraise(
+            report,
+            carried.event_log,
+            carried.vm_config,
+            evidence.app_compose,
+            carried.guest_info,
+            ledger=ledger,
+        )
+        if appraisal is None:
+            return None
+        boot = appraisal.boot
+        agreed = checks.check_agreement(
+            statement,
+            app_id=boot.app_id,
+            compose_hash=boot.compose_hash,
+            instance_id=boot.instance_id,
+            ledger=ledger,
+        )
+        if not agreed:
+            return None
+        return Software(
+            app_id=boot.app_id,
+            compose_hash=boot.compose_hash,
+            instance_id=boot.instance_id,
+            os_image_hash=appraisal.os_image_hash,
+            key_provider_name=boot.key_provider.name,
+            key_provider_id=boot.key_provider.id,
+            mr_aggregated=appraisal.mr_aggregated,
+            app_events=tuple(event.event for event in boot.app_events),
+        )
+
+    def _demand(self, check: Check) -> Check:
+        """A required check that did not run is a failure of what was wanted, not of the evidence."""
+        if check.id in self._required and check.status is Status.NOT_CHECKED:
+            return replace(check, status=Status.FAIL, reason=f"required, but {check.reason}", error="Refused")
+        return check
+
+
+def _platform(appraisal: dcap.Appraisal) -> Platform:
+    current = appraisal.current_tcb_status
+    return Platform(
+        tee=appraisal.quote.tee,
+        quote_version=appraisal.quote.header.version,
+        fmspc=appraisal.pck.fmspc,
+        pck_ca=appraisal.pck_ca,
+        device_id=appraisal.device_id,
+        tcb_status=appraisal.tcb_status.value,
+        current_tcb_status=current.value if current else None,
+        advisory_ids=appraisal.advisory_ids,
+        tcb_date=appraisal.tcb_date,
+        tcb_evaluation_data_number=appraisal.tcb_evaluation_data_number,
+        collateral_issued=appraisal.latest_issue,
+        collateral_expires=appraisal.earliest_expiration,
+    )
+
+
+def _registers(report: TdReport) -> Registers:
+    return Registers(
+        mrtd=report.mrtd,
+        rtmr0=report.rtmr0,
+        rtmr1=report.rtmr1,
+        rtmr2=report.rtmr2,
+        rtmr3=report.rtmr3,
+        mr_config_id=report.mr_config_id,
+        mrseam=report.mrseam,
+        mrsignerseam=report.mrsignerseam,
+        tee_tcb_svn=report.tee_tcb_svn,
+        td_attributes=report.td_attributes,
+        xfam=report.xfam,
+        report_data=report.report_data,
+    )

@@ -1,0 +1,202 @@
+"""Is it what was wanted? Measured against the policy; nothing here says whether evidence is genuine.
+
+A pin that is not set leaves its check `not_checked`; naming it in `required` turns that into a failure.
+"""
+
+from __future__ import annotations
+
+from twinproof.claims import Claims
+from twinproof.dcap.attributes import check_report_attributes
+from twinproof.dcap.verify import Appraisal
+from twinproof.errors import Refused, UsageError
+from twinproof.evidence.evidence import Evidence
+from twinproof.ledger import Ledger
+from twinproof.policy import Machine, Policy
+from twinproof.verdict import Question, Step
+
+__all__ = ["PLAN", "REQUIRABLE", "check_pins", "check_platform", "machine_of", "required_ids"]
+
+
+def _step(name: str, title: str, why: str, source: str = "policy") -> Step:
+    return Step(f"policy.{name}", title, why, source, Question.WANTED)
+
+
+PLAN = (
+    _step(
+        "tcb_status",
+        "Intel's status for this platform's firmware and microcode is accepted",
+        "a platform with known holes can be made to sign quotes for anything",
+        "Intel DCAP: TCB status",
+    ),
+    _step(
+        "tcb_evaluation",
+        "the collateral is from a recent enough TCB recovery",
+        "whoever supplies collateral could choose an older set that is still unexpired and knows fewer holes",
+        "Intel PCS v4: tcbEvaluationDataNumber",
+    ),
+    _step(
+        "report_attributes",
+        "the TD runs without debug, migration and unknown attributes",
+        "the host can read and change the memory of a debug TD",
+        "Intel TDX Module ABI: TDATTRIBUTES, XFAM",
+    ),
+    _step(
+        "clock",
+        "the statement's time agrees with the collector's clock",
+        "an old answer, kept with old collateral, could pass for a recent one",
+    ),
+    _step(
+        "machine",
+        "the machine is the one its label names",
+        "a label such as prod9 is a name in a file; only the device id in the quote tells which machine answered",
+        "SHA-256 of the PPID in the PCK certificate",
+    ),
+    _step("fresh", "the quote answers a nonce chosen in this run", "a recorded quote can be replayed for ever"),
+    _step("image", "the OS image is the expected one", "a malicious base image can report any event log it likes"),
+    _step("compose_hash", "the compose hash is the expected one", "other code may be running"),
+    _step("version", "the version is the expected one", "an old version, or one never released, may be running"),
+    _step("git_sha", "the git commit is the expected one", "the version's name may hide another commit"),
+    _step("app_id", "the app id is the expected one", "another app's instances may be answering"),
+    _step("kms_root", "the key provider is the expected KMS", "a KMS of the host's choice could hand out known keys"),
+    _step(
+        "chain",
+        "the compose hash is allowed on chain",
+        "code that was never published in the transparency log may be running",
+    ),
+)
+
+REQUIRABLE = {step.id.removeprefix("policy."): step.id for step in PLAN}
+
+
+def required_ids(names: frozenset[str], known: frozenset[str]) -> frozenset[str]:
+    """Check ids for the names of `--require`: a policy name (`image`) or a full check id. Raises UsageError."""
+    ids = set()
+    for name in names:
+        step_id = REQUIRABLE.get(name.replace("-", "_"), name)
+        if step_id not in known:
+            raise UsageError(
+                "nothing of this name can be required",
+                got=name,
+                expected=", ".join(sorted(REQUIRABLE)),
+                hint="a full check id, as `--json` prints them, works too",
+            )
+        ids.add(step_id)
+    return frozenset(ids)
+
+
+def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
+    """Status, collateral age and report attributes of a genuine quote."""
+    accepted = sorted(policy.accepted_tcb_statuses)
+    with ledger.group(), ledger.step("policy.tcb_status") as entry:
+        entry.got, entry.expected = appraisal.tcb_status.value, ", ".join(accepted)
+        for which, status in (("", appraisal.tcb_status), ("current ", appraisal.current_tcb_status)):
+            if status is not None and status not in policy.accepted_tcb_statuses:
+                raise Refused(
+                    f"the platform's {which}TCB status is not accepted",
+                    got=status.value + (f" ({', '.join(appraisal.advisory_ids)})" if appraisal.advisory_ids else ""),
+                    expected=", ".join(accepted),
+                    hint=f"--accept-tcb {status.value} accepts it; the report then says so",
+                )
+    with ledger.group(), ledger.step("policy.tcb_evaluation") as entry:
+        number, minimum = appraisal.tcb_evaluation_data_number, policy.minimum_tcb_evaluation_data_number
+        entry.got, entry.expected = str(number), f"at least {minimum}"
+        if minimum == 0:
+            entry.not_checked = f"no minimum was set; the collateral is of TCB recovery {number}"
+        if number < minimum:
+            raise Refused("the collateral is of an older TCB recovery", got=str(number), expected=f"at least {minimum}")
+    with ledger.group(), ledger.step("policy.report_attributes"):
+        check_report_attributes(appraisal.quote.report, policy.attributes)
+
+
+def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:
+    """Identities of what runs, against the pins; what is not pinned, or was not shown, is `not_checked`."""
+    software, statement, pins = claims.software, claims.statement, policy.pins
+    _check_clock(claims, evidence, policy, ledger)
+    _check_machine(claims, evidence, policy, ledger)
+    if ledger.passed("evidence.nonce"):
+        with ledger.step("policy.fresh"):
+            pass
+    else:
+        ledger.not_checked("policy.fresh", "no answer to a nonce of this run was shown")
+    for name, got, expected in (
+        ("image", software and software.os_image_hash, pins.image),
+        ("compose_hash", software and software.compose_hash, pins.compose_hash),
+        ("version", statement and statement.version, pins.version),
+        ("git_sha", statement and statement.git_sha, pins.git_sha),
+        ("app_id", software and software.app_id, pins.app_id),
+        ("kms_root", _kms_root(claims), pins.kms_root),
+    ):
+        _check_pin(name, got, expected, ledger)
+    ledger.not_checked("policy.chain", "the on-chain log is not read by this version")
+
+
+def _kms_root(claims: Claims) -> bytes | None:
+    software = claims.software
+    if software is None or software.key_provider_name != "kms":
+        return None
+    return bytes.fromhex(software.key_provider_id)
+
+
+def _check_pin(name: str, got: bytes | str | None, expected: bytes | str | None, ledger: Ledger) -> None:
+    step_id = f"policy.{name}"
+    if expected is None:
+        ledger.not_checked(step_id, f"not pinned (it is {_text(got)})" if got else "not pinned, and not shown")
+    elif got is None:
+        ledger.not_checked(step_id, f"pinned to {_text(expected)}, but this evidence does not show it")
+    else:
+        with ledger.group(), ledger.step(step_id) as entry:
+            entry.got, entry.expected = _text(got), _text(expected)
+            if got != expected:
+                raise Refused(
+                    f"another {name.replace('_', ' ')} than expected", got=_text(got), expected=_text(expected)
+                )
+
+
+def _text(value: bytes | str) -> str:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _check_clock(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:
+    if claims.statement is None or evidence.fetched_at is None:
+        ledger.not_checked("policy.clock", "there is no statement with a time, or no time of collection")
+        return
+    with ledger.group(), ledger.step("policy.clock") as entry:
+        skew = claims.statement.issued_at - evidence.fetched_at
+        entry.got, entry.expected = f"{skew:+d} s", f"at most {policy.max_clock_skew} s"
+        if abs(skew) > policy.max_clock_skew:
+            raise Refused(
+                "the statement's time and the collector's clock are too far apart",
+                got=f"{skew:+d} s",
+                expected=f"at most {policy.max_clock_skew} s",
+                hint="one of the two clocks is wrong, or the evidence is older than it says",
+            )
+
+
+def machine_of(policy: Policy, source: str, claims: Claims) -> Machine | None:
+    """The configured machine at this URL; without one, the machine of the attested device id."""
+    url = source.rstrip("/")
+    by_url = next((machine for machine in policy.machines if machine.url and machine.url.rstrip("/") == url), None)
+    if by_url is not None or claims.platform is None:
+        return by_url
+    device_id = claims.platform.device_id
+    return next((machine for machine in policy.machines if machine.device_id == device_id), None)
+
+
+def _check_machine(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:
+    machine = machine_of(policy, evidence.source, claims)
+    if machine is None or claims.platform is None:
+        ledger.not_checked("policy.machine", "no machine in twinproof.toml has this URL or this device id")
+        return
+    if machine.device_id is None:
+        ledger.not_checked("policy.machine", f"{machine.name} has no device_id in twinproof.toml")
+        return
+    device_id = claims.platform.device_id
+    with ledger.group(), ledger.step("policy.machine") as entry:
+        entry.got, entry.expected = device_id.hex(), machine.device_id.hex()
+        if device_id != machine.device_id:
+            other = next((other.name for other in policy.machines if other.device_id == device_id), "")
+            raise Refused(
+                f"the machine that answered is not {machine.name}",
+                got=device_id.hex() + (f" ({other})" if other else ""),
+                expected=machine.device_id.hex(),
+            )
