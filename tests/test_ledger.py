@@ -1,0 +1,89 @@
+"""Nothing in a verification is skipped without being written down."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinproof.errors import Forged, Refused
+from twinproof.ledger import Ledger
+from twinproof.verdict import Status, Step
+
+PLAN = tuple(Step(name, f"{name} holds", "someone could lie", "test") for name in ("a", "b", "c"))
+
+
+def statuses(ledger: Ledger) -> dict[str, str]:
+    return {check.id: check.status.value for check in ledger.checks()}
+
+
+def test_a_failure_blocks_what_follows_and_says_so() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.group():
+        with ledger.step("a"):
+            pass
+        with ledger.step("b"):
+            raise Forged("bad signature", got="x", expected="y")
+        with ledger.step("c"):
+            pytest.fail("a step after a failure must not run")
+    assert statuses(ledger) == {"a": "pass", "b": "fail", "c": "not_checked"}
+    _, failed, blocked = ledger.checks()
+    assert (failed.error, failed.got, failed.expected) == ("Forged", "x", "y")
+    assert blocked.reason == "blocked by b"
+
+
+def test_refusals_are_recorded_as_what_they_are() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.group(), ledger.step("a"):
+        raise Refused("debug TD")
+    assert ledger.checks()[0].error == "Refused"
+
+
+def test_a_step_that_never_ran_is_not_checked_and_not_absent() -> None:
+    assert [check.status for check in Ledger(PLAN).checks()] == [Status.NOT_CHECKED] * 3
+    assert all(check.reason for check in Ledger(PLAN).checks())
+
+
+def test_a_bug_inside_a_step_is_not_turned_into_a_verdict() -> None:
+    ledger = Ledger(PLAN)
+    with pytest.raises(KeyError), ledger.group(), ledger.step("a"):
+        raise KeyError("bug")
+    assert not ledger.passed("a")
+
+
+def test_not_checked_needs_a_reason() -> None:
+    with pytest.raises(ValueError, match="needs a reason"):
+        Ledger(PLAN).not_checked("a", "")
+
+
+def test_a_step_cannot_be_recorded_twice() -> None:
+    ledger = Ledger(PLAN)
+    ledger.not_checked("a", "no log")
+    with pytest.raises(ValueError, match="twice"), ledger.step("a"):
+        pass
+    with pytest.raises(ValueError, match="twice"):
+        ledger.not_checked("a", "again")
+
+
+def test_a_step_outside_the_plan_is_a_bug() -> None:
+    with pytest.raises(KeyError), Ledger(PLAN).step("d"):
+        pass
+
+
+def test_a_plan_with_two_steps_of_one_name_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Ledger((*PLAN, PLAN[0]))
+
+
+def test_a_warning_passes_and_is_shown() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.step("a") as entry:
+        entry.warning = "an image is named by tag"
+    assert ledger.checks()[0].status is Status.WARN
+    assert ledger.passed("a")
+
+
+def test_a_step_may_find_that_it_cannot_check() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.step("a") as entry:
+        entry.not_checked = "mr_config_id is unused"
+    assert not ledger.passed("a")
+    assert ledger.checks()[0].status is Status.NOT_CHECKED
