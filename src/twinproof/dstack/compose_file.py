@@ -1,0 +1,217 @@
+"""What a docker-compose text says about the code that runs, read line by line, with every doubt said aloud.
+
+The whole text is measured (it is part of app-compose.json), but what it *names* is not: an image by tag is whatever the
+registry serves that day. There is no YAML parser here on purpose. The scanner knows the plain block style in which
+compose files are written; whatever else a line may be (flow mappings, tags, aliases as images, odd line breaks, quotes
+over several lines) is reported as a line that could not be read, never passed over in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from twinproof.errors import Malformed
+from twinproof.wire import parse_json, shown
+
+__all__ = ["ComposeFile", "Image", "scan_compose_file"]
+
+MAX_LINES = 100_000
+_PINNED = re.compile(r"[^\s@$]+@sha256:[0-9a-f]{64}", re.ASCII)
+_VARIABLE = re.compile(r"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
+_BLOCK_TEXT = re.compile(r"[|>][-+]?", re.ASCII)
+_ANCHOR = re.compile(r"&[^\s,\[\]{}]+(?:\s+|$)")
+_PLAIN_KEY = re.compile(r"(?:[^\s\"'\[\]{}#&*!|>%@`?:,-][^\"'\[\]{}#]*|<<)", re.ASCII)
+_QUOTED_KEY = re.compile(r"(?:\"(?P<double>[^\"\\]*)\"|'(?P<single>(?:[^']|'')*)')\s*:(?=\s|$)")
+_QUOTED = re.compile(r"(?:\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^']|'')*)')\s*(?:#.*)?")
+_ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
+_DASH = re.compile(r"-(?: +|$)")
+_QUOTED_OR_VARIABLE = re.compile(r"\"[^\"\\]*\"|'(?:[^']|'')*'|\$\{[^{}]*\}")
+_NOT_IN_LIST = re.compile(r"[{}&!\"'\\]")
+_ELSEWHERE = frozenset({"include", "extends", "env_file", "provider"})
+_HOST_ACCESS = re.compile(
+    r"(?:docker|containerd|podman)\.sock"
+    r"|(?<![\w.])/(?:(?:var/)?run/?)?:/"  # a bind mount of / or of the directory with the sockets
+    r"|\bsource: *[\"']?/[\"']? *(?:#|$)",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One `image:` value. `pinned` when it names its content by SHA-256; `variables` are filled in from outside."""
+
+    line: int
+    value: str
+    variables: tuple[str, ...]
+
+    @property
+    def pinned(self) -> bool:
+        return bool(_PINNED.fullmatch(self.value))
+
+
+@dataclass(slots=True)
+class ComposeFile:
+    """What was found, and `doubts`: (line, reason) for each line that this scanner cannot vouch for."""
+
+    images: list[Image] = field(default_factory=list)
+    builds: list[int] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    """Keys that bring in other files: `line 3: include`."""
+    privileges: list[str] = field(default_factory=list)
+    """Lines that hand a container the host of all containers: privileged mode, runtime sockets, the root directory."""
+    variables: tuple[str, ...] = ()
+    doubts: list[tuple[int, str]] = field(default_factory=list)
+
+
+def scan_compose_file(text: str) -> ComposeFile:
+    """Scan a compose text. Never raises: what cannot be read is a doubt."""
+    found = ComposeFile(variables=_variables(text))
+    if text.lstrip(" \n\r\t").startswith("{"):
+        _scan_json(text, found)
+    elif odd := _ODD_CHARACTER.search(text.replace("\r\n", "\n")):
+        found.doubts.append((text.count("\n", 0, odd.start()) + 1, "a control character or an unusual line break"))
+    else:
+        _scan_lines(text.replace("\r\n", "\n").split("\n"), found)
+    if not found.images and not found.builds and not found.elsewhere and not found.doubts:
+        found.doubts.append((1, "no image was found"))
+    return found
+
+
+def _variables(text: str) -> tuple[str, ...]:
+    return tuple(sorted({match[1] for match in _VARIABLE.finditer(text) if match[1]}))
+
+
+def _scan_lines(lines: list[str], found: ComposeFile) -> None:
+    if len(lines) > MAX_LINES:
+        found.doubts.append((MAX_LINES, "too many lines"))
+        return
+    block_above: int | None = None  # the column of the key whose block text is being skipped
+    started = False
+    for number, line in enumerate(lines, 1):
+        content = line.strip(" ")
+        column = len(line) - len(line.lstrip(" "))
+        if block_above is not None and (not content or column > block_above):
+            _note_privileges(number, content, found)
+            continue
+        block_above = None
+        if not content or content.startswith("#") or (content == "---" and not started):
+            continue
+        started = True
+        block_above = _scan_line(number, column, content, found)
+
+
+def _scan_line(number: int, column: int, content: str, found: ComposeFile) -> int | None:
+    """Read one line outside block texts; returns the column of its key when a block text follows."""
+    if "\t" in content or (column == 0 and content.startswith(("---", "...", "%"))):
+        found.doubts.append((number, "a tab, a directive or a document marker"))
+        return None
+    while dash := _DASH.match(content):
+        column, content = column + dash.end(), content[dash.end() :]
+    _note_privileges(number, content, found)
+    key = ""
+    if quoted := _QUOTED_KEY.match(content):
+        key, content = _unquoted(quoted), content[quoted.end() :].strip(" ")
+    elif plain := _plain_key(content):
+        key, content = plain, content[content.index(":", len(plain)) + 1 :].strip(" ")
+    if anchor := _ANCHOR.match(content):
+        content = content[anchor.end() :]
+    value, doubt = _quoted_scalar(content) if content[:1] in ("'", '"') else _plain_scalar(content, keyed=bool(key))
+    if doubt:
+        found.doubts.append((number, doubt))
+    elif key:
+        _note(number, key, value, found)
+    return column if _BLOCK_TEXT.fullmatch(_without_comment(content)) else None
+
+
+def _plain_key(content: str) -> str:
+    """The text before the first colon that ends a key, or nothing when that is no plain key."""
+    at = content.find(": ")
+    if at < 0 and content.endswith(":"):
+        at = len(content) - 1
+    key = content[:at].rstrip(" ") if at > 0 else ""
+    return key if _PLAIN_KEY.fullmatch(key) else ""
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    return match["double"] if match["double"] is not None else match["single"].replace("''", "'")
+
+
+def _without_comment(content: str) -> str:
+    return "" if content.startswith("#") else content.split(" #", 1)[0].rstrip(" ")
+
+
+def _quoted_scalar(content: str) -> tuple[str, str]:
+    """The value of a quoted text that ends on its line, and why it cannot be read (empty when it can)."""
+    match = _QUOTED.fullmatch(content)
+    if not match:
+        return "", "a quoted text that does not end on its line, or is followed by something"
+    if match["double"] is not None and "\\" in match["double"]:
+        return "\\", ""  # an escape: harmless anywhere but in an image, which `_note` refuses
+    return _unquoted(match), ""
+
+
+def _plain_scalar(content: str, *, keyed: bool) -> tuple[str, str]:
+    """The same for everything else that stands after a key, or alone on its line."""
+    plain = _without_comment(content)
+    first = plain[:1]
+    doubt = ""
+    if not keyed and (": " in plain or plain.endswith(":")):
+        doubt = "a key in an unusual form"
+    elif first and first in "{!?%@`" and plain != "{}":
+        doubt = "a flow mapping, a tag or a complex key"
+    elif first and first in "[]},":
+        rest = _QUOTED_OR_VARIABLE.sub("", plain)
+        balanced = plain.startswith("[") and rest.count("[") == rest.count("]")
+        if not balanced or _NOT_IN_LIST.search(rest):
+            doubt = "a list that is more than texts on one line"
+    elif first and first in "|>" and not _BLOCK_TEXT.fullmatch(plain):
+        doubt = "a block text with an explicit indentation"
+    return plain, doubt
+
+
+def _note(number: int, key: str, value: str, found: ComposeFile) -> None:
+    if key == "image":
+        if not value or value[0] in "*|>\\[&" or "\\" in value:
+            found.doubts.append((number, "an image that is not written out"))
+        else:
+            found.images.append(Image(number, value, _variables(value)))
+    elif key == "build":
+        found.builds.append(number)
+    elif key in _ELSEWHERE:
+        found.elsewhere.append(f"line {number}: {key}")
+    elif key == "privileged" and value.lower() not in {"false", "no", "off"}:
+        found.privileges.append(f"line {number}: privileged")
+
+
+def _note_privileges(number: int, content: str, found: ComposeFile) -> None:
+    if _HOST_ACCESS.search(content):
+        found.privileges.append(f"line {number}: {shown(content, 60)}")
+
+
+def _scan_json(text: str, found: ComposeFile) -> None:
+    """YAML is a superset of JSON, so a compose file may be JSON; lines do not matter there, and are given as 1."""
+    try:
+        value = parse_json(text, "docker_compose_file")
+    except Malformed as error:
+        found.doubts.append((1, f"not the JSON it starts as: {error.what}"))
+        return
+    for key, item in _members(value):
+        _note(1, key, item if isinstance(item, str) else json.dumps(item), found)
+        if isinstance(item, str):
+            _note_privileges(1, item, found)
+
+
+def _members(value: object) -> Iterator[tuple[str, object]]:
+    """Every member of every object; texts inside arrays come with an empty key. Depth was capped by the parser."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key, item
+            yield from _members(item)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, str):
+                yield "", item
+            yield from _members(item)

@@ -1,0 +1,170 @@
+"""The dstack event log: one list of events, each with the digest that went into a register.
+
+The log is untrusted text. For RTMR3 its digests are recomputed from name and payload and never taken from the log,
+which may leave them empty (guests since 0.5.6 do). For RTMR0-2 the payload's meaning is the firmware's, so the given
+digests are replayed. Replaying to the quote's register is what makes an event true.
+
+JSON form: an array of {"imr": 0..3, "event_type": u32, "digest": hex, "event": text, "event_payload": hex}, and for
+digests of version 2 also {"version": 2, "preimage": hex}.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from twinproof.errors import Forged, Malformed
+from twinproof.tdx.rtmr import REGISTER_SIZE, replay
+from twinproof.wire import Fields, parse_json, shown
+
+__all__ = ["MAX_EVENT_LOG_BYTES", "RUNTIME_EVENT_TYPE", "Event", "EventLog", "make_event", "parse_event_log"]
+
+RUNTIME_EVENT_TYPE = 0x08000001
+RUNTIME_IMR = 3
+MAX_EVENT_LOG_BYTES = 8 << 20
+MAX_EVENTS = 16384
+MAX_NAME_BYTES = 1024
+MAX_PAYLOAD_BYTES = 1 << 20
+_MEMBERS = frozenset({"imr", "event_type", "digest", "event", "event_payload"})
+_OPTIONAL = frozenset({"version", "preimage"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `digest` is what the log supplied: 48 bytes, or empty for RTMR3; `measured` is what is replayed."""
+
+    imr: int
+    event_type: int
+    digest: bytes
+    event: str
+    payload: bytes
+    version: int = 1
+    preimage: bytes | None = None
+
+    @property
+    def hashed(self) -> bytes:
+        """The bytes whose SHA-384 extended RTMR3.
+
+        Version 1: LE32(0x08000001) ":" name ":" payload. Version 2: the RFC 8785 form of {name, payload, type}.
+        """
+        if self.version == 1:
+            head = RUNTIME_EVENT_TYPE.to_bytes(4, "little")
+            return head + b":" + self.event.encode() + b":" + self.payload
+        members = {"name": self.event, "payload": self.payload.hex(), "type": RUNTIME_EVENT_TYPE}
+        # For an object of texts and one integer, sorted compact JSON with raw UTF-8 is exactly RFC 8785.
+        return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @property
+    def measured(self) -> bytes:
+        """The digest to replay: recomputed for RTMR3, as supplied for RTMR0-2."""
+        return hashlib.sha384(self.hashed).digest() if self.imr == RUNTIME_IMR else self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """The one list of events; every question about the log is answered from it."""
+
+    events: tuple[Event, ...]
+
+    def of(self, imr: int) -> tuple[Event, ...]:
+        return tuple(event for event in self.events if event.imr == imr)
+
+    @property
+    def runtime(self) -> tuple[Event, ...]:
+        """The events of RTMR3, in order."""
+        return self.of(RUNTIME_IMR)
+
+    def replay(self, imr: int) -> bytes:
+        """The 48-byte register that these events lead to."""
+        return replay(event.measured for event in self.of(imr))
+
+    def check_digests(self) -> int:
+        """Compare what the log supplies with what its events hash to; returns how many digests it supplied.
+
+        Nothing is proved by equality, as no supplied digest is used; a difference says that someone edited the log.
+        Raises Forged.
+        """
+        supplied = 0
+        for index, event in enumerate(self.events):
+            if event.imr != RUNTIME_IMR:
+                continue
+            where = f"event log[{index}] {shown(event.event, 40)}"
+            if event.preimage is not None and event.preimage != event.hashed:
+                raise Forged("the supplied preimage is not what this event hashes", where=f"{where} preimage")
+            if event.digest:
+                supplied += 1
+                if event.digest != event.measured:
+                    raise Forged(
+                        "the supplied digest is not the digest of this event",
+                        where=f"{where} digest",
+                        got=event.digest.hex(),
+                        expected=event.measured.hex(),
+                    )
+        return supplied
+
+
+def make_event(
+    *,
+    imr: int,
+    event_type: int,
+    digest: bytes,
+    event: str,
+    payload: bytes,
+    version: int = 1,
+    preimage: bytes | None = None,
+    where: str,
+) -> Event:
+    """An event that obeys the rules common to the JSON, SCALE and MessagePack forms. Raises Malformed."""
+    runtime = event_type == RUNTIME_EVENT_TYPE
+    if not 0 <= imr <= RUNTIME_IMR:
+        raise Malformed("no such register", where=f"{where}.imr", got=str(imr), expected="0..3")
+    if runtime != (imr == RUNTIME_IMR):
+        # Readers that select by type and readers that select by register would replay different lists.
+        raise Malformed(
+            "the event's type belongs to another register",
+            where=f"{where}.event_type",
+            got=f"type {event_type:#010x} in imr {imr}",
+            expected=f"type {RUNTIME_EVENT_TYPE:#010x} exactly in imr {RUNTIME_IMR}",
+        )
+    if len(digest) not in ((0, REGISTER_SIZE) if runtime else (REGISTER_SIZE,)):
+        raise Malformed("wrong digest length", where=f"{where}.digest", got=f"{len(digest)} bytes", expected="48 bytes")
+    if len(event.encode()) > MAX_NAME_BYTES:
+        raise Malformed("event name too long", where=f"{where}.event", expected=f"at most {MAX_NAME_BYTES} bytes")
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Malformed("payload too large", where=f"{where}.event_payload", got=f"{len(payload)} bytes")
+    if version not in (1, 2) or (version == 2 and not runtime):
+        raise Malformed("no such digest version", where=f"{where}.version", got=str(version))
+    if preimage is not None and version != 2:
+        raise Malformed("a preimage belongs to digests of version 2", where=f"{where}.preimage")
+    if runtime and version == 1 and ":" in event:
+        # Bytes can move between name and payload at any ":" without changing a version 1 digest. With no ":" in a
+        # name, the first one after the type is the only place to cut.
+        raise Malformed("ambiguous event name", where=f"{where}.event", got=shown(event, 40), expected="no ':'")
+    return Event(imr, event_type, digest, event, payload, version, preimage)
+
+
+def parse_event_log(text: str) -> EventLog:
+    """Read the JSON text strictly: exact members, duplicates refused, everything capped. Raises Malformed."""
+    value = parse_json(text, "event log", max_bytes=MAX_EVENT_LOG_BYTES)
+    if not isinstance(value, list):
+        raise Malformed("not an array", where="event log", got=type(value).__name__)
+    if len(value) > MAX_EVENTS:
+        raise Malformed("too many events", where="event log", got=str(len(value)), expected=f"at most {MAX_EVENTS}")
+    return EventLog(tuple(_event(Fields(item, f"event log[{index}]")) for index, item in enumerate(value)))
+
+
+def _event(fields: Fields) -> Event:
+    unknown = set(fields.raw) - _MEMBERS - _OPTIONAL
+    if unknown:
+        raise Malformed("unknown member", where=fields.where, got=shown(min(unknown), 40))
+    return make_event(
+        imr=fields.integer("imr", high=RUNTIME_IMR),
+        event_type=fields.integer("event_type", high=0xFFFFFFFF),
+        digest=fields.hex("digest", max_size=REGISTER_SIZE),
+        event=fields.text("event", max_chars=MAX_NAME_BYTES),
+        payload=fields.hex("event_payload", max_size=MAX_PAYLOAD_BYTES),
+        version=fields.integer("version", low=1, high=2) if "version" in fields else 1,
+        preimage=fields.hex("preimage", max_size=4 * MAX_PAYLOAD_BYTES) if "preimage" in fields else None,
+        where=fields.where,
+    )
