@@ -1,0 +1,61 @@
+"""Comparing the event log with the quote's registers."""
+
+from __future__ import annotations
+
+from twinproof.dstack.event_log import EventLog
+from twinproof.errors import Forged
+from twinproof.ledger import Ledger
+from twinproof.tdx.report import TdReport
+
+__all__ = ["check_firmware_registers", "check_runtime_register"]
+
+ACPI_EVENT_TYPE = 10
+ACPI_EVENTS = 3
+STRIPPED = (
+    "this evidence carries a stripped event log (the runtime events and at most the three ACPI digests), so RTMR0-2"
+    " stand in the quote but were not replayed"
+)
+
+
+def check_runtime_register(report: TdReport, log: EventLog, ledger: Ledger) -> None:
+    """RTMR3 from recomputed digests. Never optional: no log is stripped of its runtime events."""
+    with ledger.step("dstack.rtmr3_replay") as entry:
+        for index, event in enumerate(log.runtime):
+            entry.explain(f"event {index} {event.event}", f"SHA-384 over {event.hashed.hex()} = {event.measured.hex()}")
+        entry.got, entry.expected = log.replay(3).hex(), report.rtmr3.hex()
+        _must_lead_to(log, 3, report.rtmr3)
+
+
+def check_firmware_registers(report: TdReport, log: EventLog, ledger: Ledger) -> None:
+    """RTMR0-2 from the digests in the log; `not_checked` for the two forms in which dstack strips them."""
+    with ledger.step("dstack.rtmr0_2_replay") as entry:
+        registers = {0: report.rtmr0, 1: report.rtmr1, 2: report.rtmr2}
+        for imr, register in registers.items():
+            entry.explain(f"RTMR{imr}", f"{len(log.of(imr))} events, quote {register.hex()}")
+        if _is_stripped(log) and any(log.replay(imr) != register for imr, register in registers.items()):
+            entry.not_checked = STRIPPED
+            return
+        for imr, register in registers.items():
+            _must_lead_to(log, imr, register)
+
+
+def _is_stripped(log: EventLog) -> bool:
+    """Certificates and V0 attestations keep RTMR3's events, and since 0.6 the three ACPI events of RTMR0 beside them.
+
+    Anything in between is no form that dstack makes: a log with some of its events cut out.
+    """
+    firmware = log.of(0)
+    acpi_only = len(firmware) == ACPI_EVENTS and all(event.event_type == ACPI_EVENT_TYPE for event in firmware)
+    return (not firmware or acpi_only) and not log.of(1) and not log.of(2)
+
+
+def _must_lead_to(log: EventLog, imr: int, register: bytes) -> None:
+    replayed = log.replay(imr)
+    if replayed != register:
+        raise Forged(
+            f"the events do not lead to the quote's RTMR{imr}",
+            where=f"event log, {len(log.of(imr))} events of RTMR{imr}",
+            got=replayed.hex(),
+            expected=register.hex(),
+            hint="an event was changed, added, left out or moved after it was measured, or the log is another boot's",
+        )
