@@ -16,7 +16,7 @@ from twinproof.ledger import Ledger
 from twinproof.verdict import Check, Question, Status, Step
 from twinproof.verifier import Verdict
 
-__all__ = ["PLAN", "RULES", "Outcome", "Proof", "Relation", "Rule", "compare"]
+__all__ = ["PLAN", "RULES", "Outcome", "Proof", "Relation", "Rule", "compare", "required_comparisons"]
 
 SCHEMA = "twinproof/proof/v1"
 
@@ -292,6 +292,14 @@ def _check_fresh(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
     else:
         with ledger.step(_FRESH.id) as entry:
             entry.got = f"session {sessions.pop().hex()}"
+
+
+def required_comparisons(names: frozenset[str]) -> frozenset[str]:
+    """Check that these are ids of comparisons. Raises UsageError."""
+    known = {step.id for step in PLAN}
+    for name in sorted(names - known):
+        raise UsageError("no such comparison", where="--require", got=name, expected=", ".join(sorted(known)))
+    return names
 
 
 def _name(verdict: Verdict) -> str:

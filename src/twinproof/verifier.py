@@ -203,7 +203,7 @@ class Verifier:
             report,
             carried.event_log,
             carried.vm_config,
-            evidence.app_compose,
+            carried.app_compose,
             carried.guest_info,
             ledger=ledger,
         )

@@ -25,25 +25,31 @@ def heading(style: Style) -> str:
 
 
 def proof_text(
-    proof: Proof | None, failures: Sequence[Failure] = (), style: Style = PLAIN, *, explain: bool = False
+    proof: Proof | None,
+    verdicts: Sequence[Verdict],
+    failures: Sequence[Failure] = (),
+    style: Style = PLAIN,
+    *,
+    explain: bool = False,
 ) -> str:
     """Everything after the fetching: `proof` is None when fewer than two instances could be judged."""
     lines: list[str] = []
-    if proof is not None:
-        lines += table([_title(verdict) for verdict in proof.verdicts], _rows(proof.verdicts), style)
+    if verdicts:
+        lines += table([_title(verdict) for verdict in verdicts], _rows(verdicts), style)
         lines += ["", "RESULTS"]
-        for verdict in proof.verdicts:
+        for verdict in verdicts:
             for check in verdict.failures:
                 lines += bullet(
                     style.mark(Status.FAIL), _mark(style), f"{_title(verdict)}: {check.reason} [{check.id}]", style
                 )
-        for check in proof.checks:
+        for check in proof.checks if proof else ():
             if check.status is not Status.NOT_CHECKED:
                 lines += check_lines(check, style)
                 lines += explained(check, style) if explain else []
         if explain:
-            lines += _explained_instances(proof.verdicts, style)
-        lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(proof.verdicts, style)]
+            lines += _explained_instances(verdicts, style)
+    if len(verdicts) > 1:
+        lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(verdicts, style)]
     for name, error in failures:
         lines += ["", *bullet(style.mark(Status.FAIL), _mark(style), f"{name}: {error}", style)]
         if error.hint:

@@ -1,0 +1,96 @@
+"""`twinproof compare`: N instances, asked at once, judged one by one, compared with each other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from twinproof.cli.collect import Collected, collect
+from twinproof.cli.output import style_of
+from twinproof.cli.settings import Settings, read_settings
+from twinproof.comparison import Proof, compare, required_comparisons
+from twinproof.errors import TwinproofError, UsageError
+from twinproof.evidence.evidence import Evidence
+from twinproof.report.proof_text import heading, proof_text
+from twinproof.report.style import Style
+from twinproof.report.verdict_text import simulated_line
+from twinproof.verifier import Verdict, Verifier
+
+__all__ = ["run"]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if len(arguments.targets) < 2:
+        raise UsageError("nothing to compare", got="1 target", expected="at least 2", hint="`verify` judges one")
+    settings = read_settings(arguments)
+    required = required_comparisons(settings.required_comparisons)
+    verifier = Verifier(roots=settings.roots, policy=settings.policy)
+    style = style_of()
+    if not arguments.json:
+        print(_opening(settings, style), end="", flush=True)
+    collected = collect(arguments.targets, settings, arguments)
+    verdicts: list[Verdict] = []
+    failures: list[tuple[str, TwinproofError]] = []
+    for item in collected:
+        if isinstance(item.result, TwinproofError):
+            failures.append((item.name, item.result))
+            continue
+        try:
+            verdicts.append(verifier.verify(item.result, at=settings.at))
+        except UsageError:
+            raise
+        except TwinproofError as error:
+            failures.append((item.name, error))
+    proof = compare(verdicts, required=required) if len(verdicts) > 1 else None
+    if arguments.json:
+        print(json.dumps(_json(proof, verdicts, failures), indent=1))
+    else:
+        print("".join(f"  {line}\n" for line in _fetched(collected, verdicts)))
+        print(proof_text(proof, verdicts, failures, style, explain=arguments.explain), end="")
+    return _exit_code(proof, verdicts, failures)
+
+
+def _opening(settings: Settings, style: Style) -> str:
+    first = "".join(f"{line}\n" for line in simulated_line({root.name for root in settings.roots}, style))
+    return (first if settings.simulated else "") + heading(style) + "Fetching attestations...\n"
+
+
+def _fetched(collected: Sequence[Collected], verdicts: Sequence[Verdict]) -> list[str]:
+    titles = {verdict.source: verdict.machine.title for verdict in verdicts if verdict.machine}
+    lines = []
+    for item in collected:
+        if isinstance(item.result, Evidence):
+            name = titles.get(item.result.source, item.name)
+            lines.append(f"{name}: quote of {_size(item.result)} bytes from {item.result.source}")
+        else:
+            lines.append(f"{item.name}: nothing ({type(item.result).__name__})")
+    return lines
+
+
+def _size(evidence: Evidence) -> int:
+    carrier = evidence.quote or evidence.attestation or evidence.ra_tls_certificate or b""
+    return len(carrier)
+
+
+def _json(
+    proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[tuple[str, TwinproofError]]
+) -> dict[str, object]:
+    document = proof.to_json() if proof else {"instances": [verdict.to_json() for verdict in verdicts]}
+    document["schema"] = "twinproof/proof/v1"
+    document["unavailable"] = [
+        {"source": name, "error": type(error).__name__, "message": str(error), "hint": error.hint}
+        for name, error in failures
+    ]
+    if failures:
+        document["complete"] = False
+    document["exit_code"] = _exit_code(proof, verdicts, failures)
+    return document
+
+
+def _exit_code(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[tuple[str, TwinproofError]]) -> int:
+    """3 before 5 before 4: forged evidence matters more than missing evidence, and missing more than different."""
+    codes = {error.exit_code for _, error in failures} | {verdict.exit_code for verdict in verdicts}
+    if proof is not None:
+        codes.add(proof.exit_code)
+    return next((code for code in (1, 2, 3, 5, 4) if code in codes), 0)

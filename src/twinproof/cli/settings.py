@@ -1,0 +1,170 @@
+"""From flags and twinproof.toml to a policy, trust roots and machines. Every unknown key is an error."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from twinproof.dcap.attributes import AttributeRules
+from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
+from twinproof.dcap.tcb import TcbStatus
+from twinproof.errors import Malformed, UsageError
+from twinproof.policy import Machine, Pins, Policy
+from twinproof.sources.files import read_file
+from twinproof.wire import Fields, shown, unhex
+
+__all__ = ["Settings", "read_settings", "time_of"]
+
+DEFAULT_CONFIG = "twinproof.toml"
+_UTC_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII)
+_PINS = {item.name for item in fields(Pins)}
+_PIN_SIZES = {"image": 32, "compose_hash": 32, "app_id": 20}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command needs to know before it reads any evidence."""
+
+    policy: Policy
+    roots: tuple[TrustRoot, ...]
+    collateral_url: str | None
+    at: int | None
+    required_comparisons: frozenset[str]
+
+    @property
+    def simulated(self) -> bool:
+        return any(not root.is_intel for root in self.roots)
+
+    def url_of(self, target: str) -> str | None:
+        """The URL of a machine named in twinproof.toml."""
+        return next((m.url for m in self.policy.machines if m.name == target and m.url), None)
+
+
+def time_of(text: str) -> int:
+    """Unix seconds of `--at`: an integer, or YYYY-MM-DDThh:mm:ssZ. Raises UsageError."""
+    if text.isascii() and text.isdigit() and len(text) <= 12:
+        return int(text)
+    match = _UTC_TIME.fullmatch(text)
+    if match:
+        try:
+            year, month, day, hour, minute, second = map(int, match.groups())
+            return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+        except ValueError:
+            pass
+    raise UsageError("not a time", where="--at", got=shown(text, 40), expected="unix seconds or YYYY-MM-DDThh:mm:ssZ")
+
+
+def read_settings(arguments: argparse.Namespace) -> Settings:
+    """Raises UsageError for anything that cannot be what the user meant."""
+    machines, configured_url = _configuration(arguments.config)
+    required = {name.strip() for names in arguments.require for name in names.split(",") if name.strip()}
+    comparisons = frozenset(name for name in required if name.startswith("compare."))
+    policy = Policy(
+        accepted_tcb_statuses=Policy().accepted_tcb_statuses | {_tcb_status(text) for text in arguments.accept_tcb},
+        attributes=_attributes(arguments.allow),
+        minimum_tcb_evaluation_data_number=arguments.min_tcb_evaluation,
+        pins=_pins(arguments.expect),
+        required=frozenset(required - comparisons),
+        machines=machines,
+    )
+    return Settings(
+        policy=policy,
+        roots=(_trust_root(arguments.trust_root),) if arguments.trust_root else (INTEL_SGX_ROOT_CA,),
+        collateral_url=arguments.collateral_url or configured_url,
+        at=None if arguments.at is None else time_of(arguments.at),
+        required_comparisons=comparisons,
+    )
+
+
+def _tcb_status(text: str) -> TcbStatus:
+    if text not in set(TcbStatus) - {TcbStatus.REVOKED}:
+        known = ", ".join(status for status in TcbStatus if status is not TcbStatus.REVOKED)
+        raise UsageError("not a TCB status that can be accepted", where="--accept-tcb", got=shown(text), expected=known)
+    return TcbStatus(text)
+
+
+def _attributes(names: list[str]) -> AttributeRules:
+    rules = AttributeRules()
+    known = {item.name.removeprefix("allow_"): item.name for item in fields(rules)}
+    for name in names:
+        if name not in known:
+            raise UsageError("unknown rule", where="--allow", got=shown(name), expected=", ".join(sorted(known)))
+        rules = replace(rules, **{known[name]: True})
+    return rules
+
+
+def _pins(texts: list[str]) -> Pins:
+    values: dict[str, bytes | str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in _PINS or not value:
+            expected = "NAME=VALUE with NAME one of " + ", ".join(sorted(_PINS))
+            raise UsageError("cannot be pinned", where="--expect", got=shown(text), expected=expected)
+        if name in values:
+            raise UsageError("pinned twice", where="--expect", got=name)
+        values[name] = (
+            value if name in {"version", "git_sha"} else _hex(value, f"--expect {name}", _PIN_SIZES.get(name))
+        )
+    return Pins(**values)  # type: ignore[arg-type]
+
+
+def _hex(text: str, where: str, size: int | None) -> bytes:
+    try:
+        return unhex(text.removeprefix("0x"), where, size=size)
+    except Malformed as error:
+        raise UsageError(error.what, where=where, got=error.got, expected=error.expected) from error
+
+
+def _trust_root(name: str) -> TrustRoot:
+    try:
+        return TrustRoot.from_pem_or_der(read_file(name, "--trust-root", max_bytes=64 * 1024))
+    except Malformed as error:
+        raise UsageError(error.what, where=f"--trust-root {name}", got=error.got, expected=error.expected) from error
+
+
+def _configuration(name: str | None) -> tuple[tuple[Machine, ...], str | None]:
+    """Machines and the collateral URL; a file that was not named and does not exist configures nothing."""
+    if name is None:
+        if not Path(DEFAULT_CONFIG).is_file():
+            return (), None
+        name = DEFAULT_CONFIG
+    raw = read_file(name, "--config", max_bytes=1 << 20)
+    try:
+        document = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"not a TOML file: {error}", where=name) from error
+    try:
+        return _machines_and_url(Fields(document, name))
+    except Malformed as error:
+        raise UsageError(error.what, where=error.where, got=error.got, expected=error.expected) from error
+
+
+def _machines_and_url(top: Fields) -> tuple[tuple[Machine, ...], str | None]:
+    _known(top, {"machines", "collateral"})
+    machines = []
+    table = top.child("machines") if "machines" in top else Fields({}, top.where)
+    for name in table.raw:
+        entry = table.child(name)
+        _known(entry, {"region", "url", "device_id"})
+        machines.append(
+            Machine(
+                name=name,
+                region=entry.optional_text("region", max_chars=40) or "",
+                url=(entry.optional_text("url", max_chars=2048) or "").rstrip("/"),
+                device_id=entry.hex("device_id", size=32) if "device_id" in entry else None,
+            )
+        )
+    collateral = top.child("collateral") if "collateral" in top else Fields({}, top.where)
+    _known(collateral, {"url"})
+    return tuple(machines), collateral.optional_text("url", max_chars=2048)
+
+
+def _known(entry: Fields, known: set[str]) -> None:
+    for name in entry.raw:
+        if name not in known:
+            raise Malformed("unknown key", where=entry.where, got=shown(name, 40), expected=", ".join(sorted(known)))

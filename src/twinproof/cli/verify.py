@@ -1,0 +1,29 @@
+"""`twinproof verify`: one instance, one verdict."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from twinproof.cli.collect import collect
+from twinproof.cli.output import style_of
+from twinproof.cli.settings import read_settings
+from twinproof.errors import TwinproofError
+from twinproof.report.verdict_text import verdict_text
+from twinproof.verifier import Verifier
+
+__all__ = ["run"]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = read_settings(arguments)
+    verifier = Verifier(roots=settings.roots, policy=settings.policy)
+    (collected,) = collect([arguments.target], settings, arguments)
+    if isinstance(collected.result, TwinproofError):
+        raise collected.result
+    verdict = verifier.verify(collected.result, at=settings.at)
+    if arguments.json:
+        print(json.dumps(verdict.to_json(), indent=1))
+    else:
+        print(verdict_text(verdict, style_of(), explain=arguments.explain), end="")
+    return verdict.exit_code

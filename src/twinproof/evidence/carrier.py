@@ -1,0 +1,79 @@
+"""Take the quote, and what comes with it, out of whatever it arrived in. Nothing is trusted yet.
+
+Evidence carries its quote in one of three ways: as it is, inside a versioned attestation, or inside an RA-TLS
+certificate. The last two bring their own event log. Only one log is used, by every check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinproof.dstack.attestation import VersionedAttestation, parse_versioned_attestation
+from twinproof.dstack.event_log import EventLog, parse_event_log
+from twinproof.dstack.guest_info import GuestInfo, parse_guest_info
+from twinproof.dstack.ra_tls import read_ra_tls_certificate
+from twinproof.errors import Malformed
+from twinproof.evidence.evidence import Evidence
+from twinproof.ledger import Ledger
+from twinproof.verdict import Step
+
+__all__ = ["PLAN", "Carried", "open_carrier"]
+
+PLAN = (
+    Step(
+        "evidence.carrier",
+        "the evidence holds one quote, in a known form",
+        "two readers could be shown two different stories in one file",
+        "dstack: GetQuote, versioned attestation, RA-TLS certificate",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What was found inside. `attestation` is kept because its envelope repeats the report data."""
+
+    quote: bytes
+    event_log: EventLog | None
+    vm_config: str | None
+    app_compose: str | None
+    guest_info: GuestInfo | None
+    attestation: VersionedAttestation | None
+
+
+def open_carrier(evidence: Evidence, ledger: Ledger) -> Carried | None:
+    """Parse the container; None when it is malformed, which is then in the ledger."""
+    with ledger.group(), ledger.step("evidence.carrier"):
+        return _open(evidence)
+    return None
+
+
+def _open(evidence: Evidence) -> Carried:
+    info = parse_guest_info(evidence.guest_info) if evidence.guest_info is not None else None
+    log_text, app_compose = evidence.event_log, evidence.app_compose
+    if info is not None:
+        log_text, app_compose = log_text or info.event_log, app_compose or info.app_compose
+    outer = parse_event_log(log_text) if log_text is not None else None
+    quote, inner, vm_config, attestation = evidence.quote, None, evidence.vm_config, None
+    if evidence.attestation is not None:
+        attestation = parse_versioned_attestation(evidence.attestation)
+        quote, inner, vm_config = attestation.quote, attestation.event_log, vm_config or attestation.config or None
+    elif evidence.ra_tls_certificate is not None:
+        certificate = read_ra_tls_certificate(evidence.ra_tls_certificate)
+        attestation = certificate.attestation
+        quote, inner, vm_config = certificate.quote, certificate.event_log, vm_config or certificate.vm_config
+    if quote is None:
+        raise Malformed("no quote in this evidence", where=evidence.source)
+    return Carried(quote, _one_log(outer, inner), vm_config, app_compose, info, attestation)
+
+
+def _one_log(outer: EventLog | None, inner: EventLog | None) -> EventLog | None:
+    """The log that came with the quote; the one beside it only where it repeats the same runtime events in full.
+
+    The one beside it may be younger than the quote (the app can add events), and the inner one may be stripped of the
+    firmware's events, so the choice is for completeness: whichever is chosen has to replay to the quote's registers.
+    """
+    if outer is None or inner is None:
+        return outer or inner
+    same = [(e.event, e.payload) for e in outer.runtime] == [(e.event, e.payload) for e in inner.runtime]
+    return outer if same else inner

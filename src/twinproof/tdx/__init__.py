@@ -1,0 +1,1 @@
+"""TDX bytes to frozen types: quotes, reports, register replay, the raw event log."""

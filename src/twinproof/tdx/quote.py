@@ -1,0 +1,197 @@
+"""Quote bytes to frozen types: versions 3 (SGX), 4 (SGX, TDX) and 5 (by body type). Little-endian integers.
+
+    header 48 | [v5: body type u16, body size u32] | report | u32 length | signature data
+
+The attestation key signed everything before the length. Every length has to fill its container exactly, because no
+signature covers the bytes after it; only what follows the whole quote is tolerated, as fixed-size buffers are common,
+and is kept apart in `trailing`.
+
+Source: Intel SGX and TDX ECDSA quote library, quote formats 3, 4 and 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinproof.errors import Malformed
+from twinproof.tdx.report import (
+    BODY_SIZES,
+    ENCLAVE_REPORT_SIZE,
+    EnclaveReport,
+    TdReport,
+    parse_enclave_report,
+    parse_td_report,
+)
+
+__all__ = ["MAX_QUOTE_BYTES", "Header", "Quote", "parse_quote"]
+
+MAX_QUOTE_BYTES = 64 * 1024
+MIN_QUOTE_BYTES = 1020
+HEADER_SIZE = 48
+TEE_SGX, TEE_TDX = 0x00, 0x81
+BODY_SGX, BODY_TD10 = 1, 2
+CERTIFICATION_QE_REPORT = 6
+_TEE_NAMES = {TEE_SGX: "SGX", TEE_TDX: "TDX"}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """48 bytes. `user_data` (20 bytes) starts with the QE id; the fields at 8..12 decide nothing and are not kept."""
+
+    version: int
+    attestation_key_type: int
+    tee_type: int
+    qe_vendor_id: bytes
+    user_data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A parsed quote; nothing in it is believed yet. Signatures are r || s, keys x || y, 32 bytes each, big-endian."""
+
+    raw: bytes
+    trailing: bytes
+    header: Header
+    report: TdReport | EnclaveReport
+    signed: bytes
+    signature: bytes
+    attestation_key: bytes
+    qe_report: EnclaveReport
+    qe_report_raw: bytes
+    qe_report_signature: bytes
+    qe_auth_data: bytes
+    certification_type: int
+    certification_data: bytes
+
+    @property
+    def tee(self) -> str:
+        return _TEE_NAMES[self.header.tee_type]
+
+
+class _Reader:
+    """Takes fields off the front of a byte range; running out is Malformed, with the offset in the whole quote."""
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        self._data, self.at, self._end = data, start, end
+
+    @property
+    def left(self) -> int:
+        return self._end - self.at
+
+    def take(self, size: int, what: str) -> bytes:
+        if size > self.left:
+            raise Malformed(
+                f"{what} is cut off", where=f"quote byte {self.at}", got=f"{self.left} bytes", expected=f"{size} bytes"
+            )
+        start, self.at = self.at, self.at + size
+        return self._data[start : self.at]
+
+    def integer(self, size: int, what: str) -> int:
+        return int.from_bytes(self.take(size, what), "little")
+
+    def inside(self, size: int, what: str) -> _Reader:
+        """A reader over the next `size` bytes, which it has to use up."""
+        if size > self.left:
+            raise Malformed(
+                f"{what} is cut off", where=f"quote byte {self.at}", got=f"{self.left} bytes", expected=f"{size} bytes"
+            )
+        start, self.at = self.at, self.at + size
+        return _Reader(self._data, start, self.at)
+
+    def end(self, what: str) -> None:
+        if self.left:
+            raise Malformed(
+                f"bytes left over inside the {what}",
+                where=f"quote byte {self.at}",
+                got=f"{self.left} bytes",
+                expected="none: no signature covers them",
+            )
+
+
+def parse_quote(data: bytes) -> Quote:
+    """Parse strictly. Raises Malformed with the offset; accepts bytes after the end, as `trailing`."""
+    if not MIN_QUOTE_BYTES <= len(data) <= MAX_QUOTE_BYTES:
+        raise Malformed(
+            "not the size of a quote",
+            where="quote",
+            got=f"{len(data)} bytes",
+            expected=f"{MIN_QUOTE_BYTES} to {MAX_QUOTE_BYTES} bytes",
+        )
+    reader = _Reader(data, 0, len(data))
+    header = _header(reader)
+    report = _report(reader, header)
+    signed = data[: reader.at]
+    size = reader.integer(4, "length of the signature data")
+    body = reader.inside(size, "signature data")
+    signature = body.take(64, "quote signature")
+    attestation_key = body.take(64, "attestation key")
+    certified = body
+    if header.version >= 4:
+        kind = body.integer(2, "outer certification data type")
+        if kind != CERTIFICATION_QE_REPORT:
+            raise Malformed(
+                "wrong outer certification data type", where=f"quote byte {body.at - 2}", got=str(kind), expected="6"
+            )
+        certified = body.inside(body.integer(4, "outer certification data length"), "outer certification data")
+    qe_report_raw = certified.take(ENCLAVE_REPORT_SIZE, "QE report")
+    qe_report_signature = certified.take(64, "QE report signature")
+    qe_auth_data = certified.take(certified.integer(2, "QE authentication data length"), "QE authentication data")
+    certification_type = certified.integer(2, "certification data type")
+    certification_data = certified.take(certified.integer(4, "certification data length"), "certification data")
+    certified.end("certification data" if certified is not body else "signature data")
+    body.end("signature data")
+    return Quote(
+        raw=data[: reader.at],
+        trailing=data[reader.at :],
+        header=header,
+        report=report,
+        signed=signed,
+        signature=signature,
+        attestation_key=attestation_key,
+        qe_report=parse_enclave_report(qe_report_raw),
+        qe_report_raw=qe_report_raw,
+        qe_report_signature=qe_report_signature,
+        qe_auth_data=qe_auth_data,
+        certification_type=certification_type,
+        certification_data=certification_data,
+    )
+
+
+def _header(reader: _Reader) -> Header:
+    version = reader.integer(2, "version")
+    if version not in (3, 4, 5):
+        raise Malformed("unsupported quote version", where="quote byte 0", got=str(version), expected="3, 4 or 5")
+    key_type = reader.integer(2, "attestation key type")
+    tee_type = reader.integer(4, "TEE type")
+    if tee_type not in _TEE_NAMES:
+        raise Malformed("unknown TEE type", where="quote byte 4", got=f"{tee_type:#x}", expected="0x0 or 0x81")
+    if version == 3 and tee_type != TEE_SGX:
+        raise Malformed("a version 3 quote is of SGX", where="quote byte 4", got=f"{tee_type:#x}", expected="0x0")
+    reader.take(4, "reserved")
+    return Header(version, key_type, tee_type, reader.take(16, "QE vendor id"), reader.take(20, "user data"))
+
+
+def _report(reader: _Reader, header: Header) -> TdReport | EnclaveReport:
+    body_type = BODY_SGX if header.tee_type == TEE_SGX else BODY_TD10
+    if header.version == 5:
+        start = reader.at
+        body_type = reader.integer(2, "body type")
+        size = reader.integer(4, "body size")
+        if body_type not in BODY_SIZES:
+            raise Malformed("unknown body type", where=f"quote byte {start}", got=str(body_type), expected="1 to 4")
+        if size != BODY_SIZES[body_type]:
+            raise Malformed(
+                "body size does not fit the body type",
+                where=f"quote byte {start + 2}",
+                got=str(size),
+                expected=str(BODY_SIZES[body_type]),
+            )
+        if (body_type == BODY_SGX) != (header.tee_type == TEE_SGX):
+            raise Malformed(
+                "body type of another TEE",
+                where=f"quote byte {start}",
+                got=str(body_type),
+                expected="1" if header.tee_type == TEE_SGX else "2, 3 or 4",
+            )
+    data = reader.take(BODY_SIZES[body_type], "report")
+    return parse_enclave_report(data) if body_type == BODY_SGX else parse_td_report(data, body_type)
