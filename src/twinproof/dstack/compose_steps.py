@@ -43,29 +43,27 @@ def check_mr_config_id(
     report: TdReport, app_compose: str | None, boot: Boot | None, vm: VmConfig | None, ledger: Ledger
 ) -> bool:
     """Step 7; whether it shows that the text given is the measured one, which it can do without an event log."""
-    step_id = "dstack.mr_config_id"
-    given = compose_hash(app_compose) if app_compose is not None else None
-    measured = boot.compose_hash if boot else given
     value = report.mr_config_id
-    if not any(value):
-        ledger.not_checked(step_id, CONFIG_UNUSED)
-        return False
-    if measured is None:
-        ledger.not_checked(step_id, f"{NO_EVENT_LOG}, and no app-compose text to compare it with")
-        return False
-    with ledger.group(), ledger.step(step_id) as entry:
+    with ledger.group(), ledger.step("dstack.mr_config_id") as entry:
         entry.got = value.hex()
-        config = read_mr_config_id(value, measured)
-        entry.explain("form", config.form)
-        if config.form == "V2":
-            entry.not_checked = NO_KECCAK
-        elif config.form == "V3":
-            entry.not_checked = _v3(config, vm, boot)
+        given = compose_hash(app_compose) if app_compose is not None else None
+        measured = boot.compose_hash if boot else given
+        if not any(value):
+            entry.not_checked = CONFIG_UNUSED
+        elif measured is None:
+            entry.not_checked = f"{NO_EVENT_LOG}, and no app-compose text to compare it with"
         else:
-            entry.expected = measured.hex()
-            _must_name(config, "compose-hash event", boot.compose_hash if boot else None)
-            _must_name(config, "app-compose text", given)
-            return given is not None
+            config = read_mr_config_id(value, measured)
+            entry.explain("form", config.form)
+            if config.form == "V2":
+                entry.not_checked = NO_KECCAK
+            elif config.form == "V3":
+                entry.not_checked = _v3(config, vm, boot)
+            else:
+                entry.expected = measured.hex()
+                _must_name(config, "compose-hash event", boot.compose_hash if boot else None)
+                _must_name(config, "app-compose text", given)
+                return given is not None
     return False
 
 
