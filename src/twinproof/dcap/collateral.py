@@ -1,0 +1,68 @@
+"""Collateral: CRLs, TCB Info and QE Identity, kept as the exact bytes that Intel signed.
+
+JSON form, as common tools exchange it: PEM chains and signed JSON bodies as texts, CRLs and signatures as hex.
+Parsing and believing what is inside happens in `verify`, at a time, under a root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from twinproof.errors import Malformed
+from twinproof.wire import parse_object, shown
+
+__all__ = ["Collateral"]
+
+MAX_COLLATERAL_BYTES = 4 << 20
+MAX_CRL_BYTES = 1 << 20
+_SIGNATURES = ("tcb_info_signature", "qe_identity_signature")
+_CRLS = ("root_ca_crl", "pck_crl")
+
+
+@dataclass(frozen=True, slots=True)
+class Collateral:
+    """CRLs are DER, signatures r || s (64 bytes), the rest is text exactly as it was served.
+
+    `pck_crl_issuer_chain` is kept and never used: the CRL has to be signed by the CA of the quote's own chain.
+    `pck_certificate_chain` serves quotes without a chain; beside one it has to be the same.
+    """
+
+    pck_crl_issuer_chain: str
+    root_ca_crl: bytes
+    pck_crl: bytes
+    tcb_info_issuer_chain: str
+    tcb_info: str
+    tcb_info_signature: bytes
+    qe_identity_issuer_chain: str
+    qe_identity: str
+    qe_identity_signature: bytes
+    pck_certificate_chain: str | None = None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Collateral:
+        """Read a collateral file. Raises Malformed with the member's path."""
+        document = parse_object(text, "collateral", max_bytes=MAX_COLLATERAL_BYTES)
+        names = {item.name for item in fields(cls)}
+        unknown = set(document.raw) - names
+        if unknown:
+            raise Malformed("unknown member", where="collateral", got=shown(min(unknown), 40))
+        chain = document.raw.get("pck_certificate_chain")
+        return cls(
+            pck_crl_issuer_chain=document.text("pck_crl_issuer_chain"),
+            root_ca_crl=document.hex("root_ca_crl", max_size=MAX_CRL_BYTES),
+            pck_crl=document.hex("pck_crl", max_size=MAX_CRL_BYTES),
+            tcb_info_issuer_chain=document.text("tcb_info_issuer_chain"),
+            tcb_info=document.text("tcb_info"),
+            tcb_info_signature=document.hex("tcb_info_signature", size=64),
+            qe_identity_issuer_chain=document.text("qe_identity_issuer_chain"),
+            qe_identity=document.text("qe_identity"),
+            qe_identity_signature=document.hex("qe_identity_signature", size=64),
+            pck_certificate_chain=None if chain is None else document.text("pck_certificate_chain"),
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """The JSON form; every text comes back exactly as it was read."""
+        members = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return {
+            name: value.hex() if isinstance(value, bytes) else value for name, value in members if value is not None
+        }

@@ -1,0 +1,104 @@
+"""From SVNs to a level: the platform's, the TDX module's, the quoting enclave's.
+
+Source: Intel QVL, `TdxTcbLevel` matching, TDX module identity, `TEE_TCB_SVN2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twinproof.dcap.pck import PckExtension
+from twinproof.dcap.tcb import TcbStatus, converge
+from twinproof.dcap.tcb_info import ModuleIdentity, SvnLevel, TcbInfo, TcbLevel
+from twinproof.errors import Malformed, TcbUnknown, Untrusted
+from twinproof.tdx.report import TdReport
+
+__all__ = ["Evaluation", "check_module", "combine", "module_level", "platform_level", "svn_level"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The converged status of all parts, what Intel says about it, and the oldest of their dates."""
+
+    status: TcbStatus
+    advisory_ids: tuple[str, ...]
+    tcb_date: int
+
+
+def svn_level(levels: Sequence[SvnLevel], isv_svn: int, what: str) -> SvnLevel:
+    """The highest level that this ISVSVN reaches. Raises TcbUnknown when it is below all of them."""
+    for level in levels:
+        if level.isv_svn <= isv_svn:
+            return level
+    raise TcbUnknown(
+        f"no TCB level for this {what}", got=f"ISVSVN {isv_svn}", expected=f"at least {levels[-1].isv_svn}"
+    )
+
+
+def platform_level(info: TcbInfo, pck: PckExtension, tee_tcb_svn: bytes | None) -> TcbLevel:
+    """The highest level whose every SVN this platform reaches. Raises TcbUnknown.
+
+    With a versioned TDX module (TEE_TCB_SVN[1] > 0) the first two TDX SVNs are the module's, judged by its identity.
+    """
+    first = 0 if tee_tcb_svn is None or tee_tcb_svn[1] == 0 else 2
+    tdx = () if tee_tcb_svn is None else tuple(tee_tcb_svn[first:])
+    for level in info.levels:
+        if (
+            all(have >= need for have, need in zip(pck.components, level.sgx_components, strict=True))
+            and pck.pce_svn >= level.pce_svn
+            and all(have >= need for have, need in zip(tdx, level.tdx_components[first:] if tdx else (), strict=True))
+        ):
+            return level
+    raise TcbUnknown(
+        "no TCB level covers this platform",
+        got=f"SGX {list(pck.components)}, PCESVN {pck.pce_svn}" + (f", TDX {list(tdx)}" if tdx else ""),
+        hint="its firmware is older than the oldest that Intel lists",
+    )
+
+
+def _module_identity(info: TcbInfo, tee_tcb_svn: bytes) -> ModuleIdentity:
+    version = tee_tcb_svn[1]
+    if version == 0:
+        if info.base_module is None:
+            raise Malformed("TDX TCB Info without tdxModule", where="tcbInfo.tdxModule")
+        return info.base_module
+    if version not in info.modules:
+        raise TcbUnknown("a TDX module that Intel does not list", got=f"TDX_{version:02X}", where="TEE_TCB_SVN[1]")
+    return info.modules[version]
+
+
+def check_module(info: TcbInfo, report: TdReport) -> None:
+    """Signer and attributes of the TDX module. Raises Untrusted, TcbUnknown."""
+    identity = _module_identity(info, report.tee_tcb_svn)
+    if report.mrsignerseam != identity.mrsigner:
+        raise Untrusted(
+            "the TDX module is signed by someone else",
+            where="MRSIGNERSEAM",
+            got=report.mrsignerseam.hex(),
+            expected=identity.mrsigner.hex(),
+        )
+    if any(report.seam_attributes) or report.seam_attributes != identity.attributes:
+        raise Untrusted(
+            "the TDX module runs with other attributes",
+            where="SEAMATTRIBUTES",
+            got=report.seam_attributes.hex(),
+            expected=identity.attributes.hex(),
+        )
+
+
+def module_level(info: TcbInfo, tee_tcb_svn: bytes) -> SvnLevel | None:
+    """The level of a versioned module; a module of version 0 is judged by the platform's level. Raises TcbUnknown."""
+    identity = _module_identity(info, tee_tcb_svn)
+    return svn_level(identity.levels, tee_tcb_svn[0], "TDX module") if tee_tcb_svn[1] else None
+
+
+def combine(platform: TcbLevel, qe: SvnLevel, module: SvnLevel | None) -> Evaluation:
+    """One status, all advisories, the oldest date."""
+    components = (qe,) if module is None else (qe, module)
+    advisories = {*platform.advisory_ids, *(name for level in components for name in level.advisory_ids)}
+    return Evaluation(
+        status=converge(platform.status, *(level.status for level in components)),
+        advisory_ids=tuple(sorted(advisories)),
+        tcb_date=min(platform.tcb_date, *(level.tcb_date for level in components)),
+    )

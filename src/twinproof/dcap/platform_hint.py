@@ -1,0 +1,38 @@
+"""Which collateral a quote needs: read from its unverified PCK certificate, good for asking and for nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinproof.dcap.certificates import load_pem_chain
+from twinproof.dcap.verify import PCK_CHAIN_PEM
+from twinproof.errors import Malformed
+from twinproof.tdx.quote import parse_quote
+
+__all__ = ["PlatformHint", "platform_hint"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformHint:
+    """`tee` is SGX or TDX, `ca` is platform or processor, `fmspc` has 6 bytes."""
+
+    tee: str
+    fmspc: bytes
+    ca: str
+
+
+def platform_hint(quote: bytes) -> PlatformHint:
+    """Raises Malformed; a quote without its own certificates has no hint, and needs supplied collateral."""
+    parsed = parse_quote(quote)
+    if parsed.certification_type != PCK_CHAIN_PEM:
+        raise Malformed(
+            "the quote brings no PCK certificate, so its platform is not known",
+            where="certification data",
+            got=f"type {parsed.certification_type}",
+            hint="pass --collateral FILE with a pck_certificate_chain",
+        )
+    chain = load_pem_chain(parsed.certification_data, "PCK chain")
+    pck = chain[0].pck if chain else None
+    if pck is None:
+        raise Malformed("no SGX extension", where="PCK certificate")
+    return PlatformHint(parsed.tee, pck.fmspc, "platform" if pck.from_platform_ca else "processor")

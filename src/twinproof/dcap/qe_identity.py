@@ -1,0 +1,77 @@
+"""QE Identity, version 2: which quoting enclave Intel vouches for, and its levels.
+
+Parsed only after its signature was checked. Source: Intel PCS API v4, Enclave Identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinproof.dcap.tcb_info import SvnLevel, svn_levels
+from twinproof.dcap.timestamps import timestamp
+from twinproof.errors import Malformed, Untrusted
+from twinproof.tdx.report import EnclaveReport
+from twinproof.wire import parse_object, shown
+
+__all__ = ["QE_IDS", "QeIdentity", "check_qe_identity", "parse_qe_identity"]
+
+QE_IDS = {"SGX": "QE", "TDX": "TD_QE"}
+
+
+@dataclass(frozen=True, slots=True)
+class QeIdentity:
+    """`misc_select` and its mask are little-endian u32 values of the hex text, as in the report."""
+
+    id: str
+    issue_date: int
+    next_update: int
+    tcb_evaluation_data_number: int
+    misc_select: int
+    misc_select_mask: int
+    attributes: bytes
+    attributes_mask: bytes
+    mrsigner: bytes
+    isv_prod_id: int
+    levels: tuple[SvnLevel, ...]
+
+
+def parse_qe_identity(text: str) -> QeIdentity:
+    """Read the signed text. Raises Malformed with the member's path."""
+    fields = parse_object(text, "enclaveIdentity")
+    if (version := fields.integer("version")) != 2:
+        raise Malformed("unsupported version", where="enclaveIdentity.version", got=str(version), expected="2")
+    name = fields.text("id", max_chars=20)
+    if name not in QE_IDS.values():
+        raise Malformed("an unknown enclave", where="enclaveIdentity.id", got=shown(name), expected="QE or TD_QE")
+    return QeIdentity(
+        id=name,
+        issue_date=timestamp(fields, "issueDate"),
+        next_update=timestamp(fields, "nextUpdate"),
+        tcb_evaluation_data_number=fields.integer("tcbEvaluationDataNumber", high=(1 << 32) - 1),
+        misc_select=int.from_bytes(fields.hex("miscselect", size=4), "little"),
+        misc_select_mask=int.from_bytes(fields.hex("miscselectMask", size=4), "little"),
+        attributes=fields.hex("attributes", size=16),
+        attributes_mask=fields.hex("attributesMask", size=16),
+        mrsigner=fields.hex("mrsigner", size=32),
+        isv_prod_id=fields.integer("isvprodid", high=65535),
+        levels=svn_levels(fields, svn_high=65535),
+    )
+
+
+def check_qe_identity(report: EnclaveReport, identity: QeIdentity) -> None:
+    """The QE that signed is the one Intel describes. The masked report has to equal the unmasked identity.
+
+    Raises Untrusted with the field.
+    """
+    masked = bytes(a & m for a, m in zip(report.attributes, identity.attributes_mask, strict=True))
+    misc = report.misc_select & identity.misc_select_mask
+    for name, got, expected in (
+        ("MRSIGNER", report.mrsigner.hex(), identity.mrsigner.hex()),
+        ("ISVPRODID", str(report.isv_prod_id), str(identity.isv_prod_id)),
+        ("MISCSELECT", f"{misc:08x}", f"{identity.misc_select:08x}"),
+        ("ATTRIBUTES", masked.hex(), identity.attributes.hex()),
+    ):
+        if got != expected:
+            raise Untrusted(f"the quoting enclave is not Intel's: its {name} differs", got=got, expected=expected)
+    if report.debug:
+        raise Untrusted("the quoting enclave runs in debug mode", where="QE report ATTRIBUTES")
