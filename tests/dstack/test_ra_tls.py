@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -149,14 +150,20 @@ def test_random_bytes_are_malformed(data: bytes) -> None:
         read_ra_tls_certificate(data)
 
 
-@given(st.integers(0, 1000), st.integers(0, 7))
-def test_a_flipped_bit_never_leaves_another_exception(at: int, bit: int) -> None:
-    data = bytearray(certificate({"1": QUOTE, "2": LOG}))
-    data[at % len(data)] ^= 1 << bit
-    try:
-        read_ra_tls_certificate(bytes(data))
-    except (Malformed, Contradiction) as error:
-        assert error.what  # noqa: PT017  (either outcome is right; another exception is not)
+def test_a_flipped_bit_never_leaves_another_exception() -> None:
+    data = certificate({"1": QUOTE, "2": LOG})
+    for at in range(len(data)):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << at % 8
+        with contextlib.suppress(Malformed, Contradiction):
+            read_ra_tls_certificate(bytes(flipped))
+
+
+def test_a_serial_number_that_is_not_positive_is_malformed_where_warnings_are_errors() -> None:
+    data = certificate({"1": QUOTE, "2": LOG})
+    assert data.count(b"\x02\x01\x01") == 1
+    with pytest.raises(Malformed, match="not a readable"):
+        read_ra_tls_certificate(data.replace(b"\x02\x01\x01", b"\x02\x01\x00"))
 
 
 def test_a_huge_certificate_is_refused_unread() -> None:

@@ -28,6 +28,7 @@ MAX_CERTIFICATE_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 16 << 10
 _ARC = "1.3.6.1.4.1.62397.1"
 _COMPRESSED = b"ELGZv1"
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -95,7 +96,7 @@ def _open(der: bytes) -> tuple[bytes, dict[str, bytes]]:
         certificate = x509.load_der_x509_certificate(der)
         spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         extensions = tuple(certificate.extensions)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except (*_UNREADABLE, Warning) as error:  # a Warning where the caller turns warnings into errors
         raise Malformed("not a readable X.509 certificate", where=WHERE, got=shown(str(error), 60)) from error
     values: dict[str, bytes] = {}
     for extension in extensions:
