@@ -309,13 +309,28 @@ def test_keys_from_a_provider_the_compose_file_does_not_ask_for_are_a_contradict
     assert reason in checks["key_provider"].reason
 
 
+def without_kms(**members: object) -> tuple[Boot, str]:
+    """A guest of 0.5.0 without a KMS, and its app-compose text."""
+    text = json.dumps({**json.loads(COMPOSE), "key_provider": "none", "key_provider_id": "", **members})
+    boot = Boot().without("os-image-hash", "storage-fs").with_payload("key-provider", NO_PROVIDER)
+    return boot.with_payload("compose-hash", hashlib.sha256(text.encode()).digest()), text
+
+
 def test_an_app_id_that_this_guest_could_not_have_is_a_contradiction() -> None:
-    old = Boot().without("os-image-hash", "storage-fs").with_payload("key-provider", NO_PROVIDER)
-    _, checks = judged(old, app_compose=None)
+    boot, text = without_kms()
+    _, checks = judged(boot, app_compose=text)
     assert checks["app_id"].error == "Contradiction"
-    _, checks = judged(old.with_payload("app-id", COMPOSE_HASH[:20]), app_compose=None)
+    _, checks = judged(boot.with_payload("app-id", hashlib.sha256(text.encode()).digest()[:20]), app_compose=text)
     assert checks["app_id"].status is Status.PASS
     assert ("app id", "the start of the compose hash") in checks["app_id"].detail
+
+
+def test_an_old_feature_flag_or_an_unknown_compose_file_leaves_it_a_warning() -> None:
+    boot, text = without_kms(features=["kms"])
+    _, checks = judged(boot, app_compose=text)
+    assert checks["app_id"].status is Status.WARN
+    _, checks = judged(boot, app_compose=None)
+    assert checks["app_id"].status is Status.WARN
 
 
 def test_an_app_id_chosen_when_deploying_is_normal_with_a_kms() -> None:

@@ -33,6 +33,7 @@ def test_every_value_is_read_back(value: object) -> None:
         (b"\x81\xa1a", "not MessagePack"),
         (b"\x81\x01\x01", "not MessagePack"),
         (b"\x82\xa1a\x01\xa1a\x02", "duplicate"),
+        (b"\x82\xa1a\x01\xc4\x01b\x02", "name is not text"),
         (b"\xa1\xff", "not MessagePack"),
         (b"\xc7\x00\x05", "extension type|not MessagePack"),
         (msgpack.packb(msgpack.ExtType(5, b"x")), "extension type|not MessagePack"),

@@ -38,6 +38,7 @@ class AppCompose:
     bash_script: str | None
     pre_launch_script: str | None
     init_scripts: tuple[str, ...]
+    features: tuple[str, ...]
     allowed_envs: tuple[str, ...]
     public_logs: bool
     public_sysinfo: bool
@@ -66,6 +67,7 @@ def parse_app_compose(text: str) -> AppCompose:
         bash_script=_text(fields, "bash_script"),
         pre_launch_script=_text(fields, "pre_launch_script"),
         init_scripts=_init_scripts(fields),
+        features=fields.texts("features") if _set(fields, "features") else (),
         allowed_envs=fields.texts("allowed_envs") if _set(fields, "allowed_envs") else (),
         public_logs=_flag(fields, "public_logs"),
         public_sysinfo=_flag(fields, "public_sysinfo"),

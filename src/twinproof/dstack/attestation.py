@@ -162,9 +162,9 @@ def _v1_runtime_event(fields: Fields) -> tuple[int, str, bytes]:
 def _exactly(
     fields: Fields, names: set[str] | frozenset[str], optional: set[str] | frozenset[str] = frozenset()
 ) -> None:
-    for name in names - set(fields.raw):
+    for name in sorted(names - set(fields.raw)):
         raise Malformed("missing member", where=f"{fields.where}.{name}")
-    for name in set(fields.raw) - names - optional:
+    for name in sorted(set(fields.raw) - names - optional):
         raise Malformed("unknown member", where=fields.where, got=shown(name, 40))
 
 

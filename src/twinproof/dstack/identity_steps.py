@@ -15,19 +15,23 @@ _KIND_OF_EVENT_NAME = {"none": "none", "local-sgx": "local", "kms": "kms", "tpm"
 _DERIVED_APP_ID = 20
 
 
-def check_app_id(boot: Boot, ledger: Ledger) -> None:
-    """Step 8. Guests before 0.6 without a KMS always measured the start of the compose hash."""
+def check_app_id(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None:
+    """Step 8. Guests before 0.6 measure the start of the compose hash, unless a KMS or a feature flag says otherwise."""
     derived = boot.compose_hash[:_DERIVED_APP_ID]
     with ledger.group(), ledger.step("dstack.app_id") as entry:
         entry.got = boot.app_id.hex()
         entry.explain("app id", "the start of the compose hash" if boot.app_id == derived else "chosen when deploying")
-        if boot.key_provider.name != "kms" and "0.6" not in boot.generations and boot.app_id != derived:
-            raise Contradiction(
-                "a guest of this version without a KMS cannot have this app id",
-                where="event app-id",
-                got=boot.app_id.hex(),
-                expected=derived.hex(),
-            )
+        if boot.app_id == derived or boot.key_provider.name == "kms" or "0.6" in boot.generations:
+            return
+        if compose is None or "kms" in compose.features:
+            entry.warning = "an app id chosen when deploying, on an old guest and without a KMS, is unusual"
+            return
+        raise Contradiction(
+            "a guest of this version without a KMS cannot have this app id",
+            where="event app-id",
+            got=boot.app_id.hex(),
+            expected=derived.hex(),
+        )
 
 
 def check_os_image_hash(vm_config: str | None, boot: Boot | None, ledger: Ledger) -> VmConfig | None:

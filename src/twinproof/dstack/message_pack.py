@@ -30,6 +30,8 @@ class _Budget:
         members = dict(pairs)
         if len(members) != len(pairs):
             raise Malformed("duplicate member", where=self.where)
+        if not all(isinstance(name, str) for name in members):
+            raise Malformed("a member's name is not text", where=self.where)
         return members
 
     def extension(self, code: int, _data: bytes) -> object:

@@ -98,7 +98,7 @@ def appraise(
     compose_is_configured = check_mr_config_id(report, app_compose, boot, vm, ledger)
     compose = read_compose(app_compose) if compose_is_measured or compose_is_configured else None
     if boot is not None:
-        check_app_id(boot, ledger)
+        check_app_id(boot, compose, ledger)
         check_key_provider(boot, compose, ledger)
     notices = list_unmeasured(app_compose, compose_is_measured or compose_is_configured, ledger)
     if guest_info is None:
