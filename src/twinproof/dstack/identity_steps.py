@@ -16,7 +16,7 @@ _DERIVED_APP_ID = 20
 
 
 def check_app_id(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None:
-    """Step 8. Guests before 0.6 measure the start of the compose hash, unless a KMS or a feature flag says otherwise."""
+    """Step 8. Guests before 0.6 measure the start of the compose hash, unless a KMS or a feature flag is in use."""
     derived = boot.compose_hash[:_DERIVED_APP_ID]
     with ledger.group(), ledger.step("dstack.app_id") as entry:
         entry.got = boot.app_id.hex()
