@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from real_vectors import ENVIRONMENT_VARIABLE, must_run, vectors_directory
+
+settings.register_profile("two shared cores", deadline=None, derandomize=True)
+settings.load_profile("two shared cores")
 
 _VECTORS: dict[str, set[str]] = {"passed": set(), "failed": set(), "skipped": set()}
 

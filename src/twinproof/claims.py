@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
+from typing import final
 
 from twinproof.evidence.statement import Statement
 
@@ -26,6 +27,7 @@ class _Json:
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Platform(_Json):
     """The machine: from the PCK certificate and Intel's documents. Times are unix seconds, UTC."""
@@ -45,6 +47,7 @@ class Platform(_Json):
     collateral_expires: int
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Registers(_Json):
     """The TD report's measurements, 48 bytes each unless said otherwise."""
@@ -71,6 +74,7 @@ class Registers(_Json):
         return hashlib.sha256(self.mrtd + self.rtmr1 + self.rtmr2).digest()
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Software(_Json):
     """What the replayed event log says. `instance_id` is empty for apps that ask for none."""
@@ -85,6 +89,7 @@ class Software(_Json):
     app_events: tuple[str, ...]
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Claims:
     """Each part is None until every check behind it has passed."""

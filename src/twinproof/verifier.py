@@ -29,6 +29,7 @@ from twinproof.ledger import Ledger
 from twinproof.policy import Machine, Policy
 from twinproof.tdx.report import TdReport
 from twinproof.verdict import Check, Question, Status
+from twinproof.wire import shown
 
 __all__ = ["PLAN", "Verdict", "Verifier"]
 
@@ -165,11 +166,11 @@ class Verifier:
             report = appraisal.quote.report
             claims = replace(claims, platform=_platform(appraisal))
             wanted.check_platform(appraisal, self.policy, ledger)
-            statement = checks.check_binding(evidence, report.report_data, ledger)
+            statement = checks.check_binding(evidence, report.report_data, ledger, attestation=carried.attestation)
             checks.check_tls_key(evidence, statement, ledger)
             if isinstance(report, TdReport):
                 claims = replace(claims, registers=_registers(report))
-                software = self._software(evidence, carried, report, statement, ledger)
+                software = self._software(carried, appraisal, report, statement, ledger)
                 claims = replace(claims, software=software)
             else:
                 for step in dstack.PLAN:
@@ -193,8 +194,8 @@ class Verifier:
 
     def _software(
         self,
-        evidence: Evidence,
         carried: carrier.Carried,
+        platform: dcap.Appraisal,
         report: TdReport,
         statement: Statement | None,
         ledger: Ledger,
@@ -206,6 +207,7 @@ class Verifier:
             carried.app_compose,
             carried.guest_info,
             ledger=ledger,
+            device_id=platform.device_id,
         )
         if appraisal is None:
             return None
@@ -227,7 +229,7 @@ class Verifier:
             key_provider_name=boot.key_provider.name,
             key_provider_id=boot.key_provider.id,
             mr_aggregated=appraisal.mr_aggregated,
-            app_events=tuple(event.event for event in boot.app_events),
+            app_events=tuple(shown(event.event, 100) for event in boot.app_events),
         )
 
     def _demand(self, check: Check) -> Check:

@@ -6,12 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from twinproof.cli.settings import Settings
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.platform_hint import PlatformHint, platform_hint
-from twinproof.errors import Malformed, TwinproofError, UsageError
+from twinproof.errors import TwinproofError, UsageError
 from twinproof.evidence.carrier import quote_of
 from twinproof.evidence.evidence import Evidence
 from twinproof.evidence.nonce import challenge_for
@@ -89,6 +88,8 @@ def _with_collateral(
     """Supplied collateral first, then the bundle's own, then the collateral service."""
     if not supplied and evidence.collateral is not None:
         return evidence
+    if len(supplied) == 1:
+        return evidence.with_collateral(supplied[0])
     hint = platform_hint(quote_of(evidence))
     if supplied:
         return evidence.with_collateral(_for_platform(supplied, hint))
@@ -98,4 +99,4 @@ def _with_collateral(
 
 def _for_platform(supplied: Sequence[Collateral], hint: PlatformHint) -> Collateral:
     """The supplied set that says it is about this platform; which one it is does not decide whether it holds."""
-    return next((item for item in supplied if (item.tee, item.fmspc) == (hint.tee, hint.fmspc)), supplied[0])
+    return next((item for item in supplied if item.about() == (hint.tee, hint.fmspc.hex().upper())), supplied[0])

@@ -76,7 +76,9 @@ def _size(evidence: Evidence) -> int:
 def _json(
     proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[tuple[str, TwinproofError]]
 ) -> dict[str, object]:
-    document = proof.to_json() if proof else {"instances": [verdict.to_json() for verdict in verdicts]}
+    document: dict[str, object] = {"instances": [verdict.to_json() for verdict in verdicts]}
+    if proof is not None:
+        document = proof.to_json()
     document["schema"] = "twinproof/proof/v1"
     document["unavailable"] = [
         {"source": name, "error": type(error).__name__, "message": str(error), "hint": error.hint}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from twinproof.errors import Malformed
-from twinproof.wire import parse_object, shown
+from twinproof.wire import parse_json, parse_object, shown
 
 __all__ = ["Collateral"]
 
@@ -59,6 +59,12 @@ class Collateral:
             qe_identity_signature=document.hex("qe_identity_signature", size=64),
             pck_certificate_chain=None if chain is None else document.text("pck_certificate_chain"),
         )
+
+    def about(self) -> tuple[str, str]:
+        """TEE and FMSPC (upper-case hex) that the unverified TCB Info names; empty where it names none."""
+        info = parse_json(self.tcb_info, "tcbInfo")
+        members = info if isinstance(info, dict) else {}
+        return str(members.get("id", "")), str(members.get("fmspc", "")).upper()
 
     def to_json(self) -> dict[str, str]:
         """The JSON form; every text comes back exactly as it was read."""

@@ -17,7 +17,7 @@ from twinproof.evidence.evidence import Evidence
 from twinproof.ledger import Ledger
 from twinproof.verdict import Step
 
-__all__ = ["PLAN", "Carried", "open_carrier"]
+__all__ = ["PLAN", "Carried", "open_carrier", "quote_of"]
 
 PLAN = (
     Step(
@@ -39,6 +39,11 @@ class Carried:
     app_compose: str | None
     guest_info: GuestInfo | None
     attestation: VersionedAttestation | None
+
+
+def quote_of(evidence: Evidence) -> bytes:
+    """The quote's bytes, for finding out which collateral it needs. Raises Malformed, Contradiction."""
+    return _open(evidence).quote
 
 
 def open_carrier(evidence: Evidence, ledger: Ledger) -> Carried | None:

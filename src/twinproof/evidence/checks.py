@@ -14,6 +14,7 @@ import hashlib
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from twinproof.dstack.attestation import VersionedAttestation
 from twinproof.errors import Contradiction, Forged, Malformed, Stale
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
@@ -70,18 +71,23 @@ def _spki(certificate_der: bytes, where: str) -> bytes:
         raise Malformed("not an X.509 certificate", where=where) from error
 
 
-def check_binding(evidence: Evidence, report_data: bytes, ledger: Ledger) -> Statement | None:
+def check_binding(
+    evidence: Evidence, report_data: bytes, ledger: Ledger, *, attestation: VersionedAttestation | None = None
+) -> Statement | None:
     """Steps 1-3 over a quote that was already found genuine; None when there is no statement or it does not hold.
 
-    `report_data` is the 64 bytes that the hardware signed.
+    `report_data` is the 64 bytes that the hardware signed; an `attestation` around it may not claim others.
     """
     if evidence.ra_tls_certificate is not None:
         _check_ra_tls(evidence.ra_tls_certificate, report_data, ledger)
         return None
     if evidence.statement is None:
-        reason = f"{NO_STATEMENT}; report_data is {report_data.hex()}"
-        for step_id in ("evidence.report_data", "evidence.statement"):
-            ledger.not_checked(step_id, reason)
+        with ledger.group(), ledger.step("evidence.report_data") as entry:
+            entry.got = report_data.hex()
+            entry.not_checked = NO_STATEMENT
+            if attestation is not None:
+                attestation.check_report_data(report_data)
+        ledger.not_checked("evidence.statement", NO_STATEMENT)
         ledger.not_checked("evidence.nonce", NO_CHALLENGE)
         return None
     with ledger.group():

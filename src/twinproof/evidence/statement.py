@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import final
 
 from twinproof.errors import Malformed
 from twinproof.wire import Fields, parse_object, shown, unhex
@@ -34,6 +35,7 @@ _GIT_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Statement:
     """Parsed members. `issued_at` is unix seconds by the CVM's clock; ids and hashes are raw bytes."""

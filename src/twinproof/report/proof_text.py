@@ -42,7 +42,7 @@ def proof_text(
                 lines += bullet(
                     style.mark(Status.FAIL), _mark(style), f"{_title(verdict)}: {check.reason} [{check.id}]", style
                 )
-        for check in proof.checks if proof else ():
+        for check in proof.checks if proof is not None else ():
             if check.status is not Status.NOT_CHECKED:
                 lines += check_lines(check, style)
                 lines += explained(check, style) if explain else []
@@ -93,26 +93,26 @@ def _signer(claims: Claims) -> str | None:
     return f"{module} + {provider} {claims.software.key_provider_id[-12:]}".rstrip()
 
 
+_Value = Callable[[Claims], str | None]
+_MAY_DIFFER: tuple[tuple[str, _Value, str], ...] = (
+    (
+        "Signup counter",
+        lambda c: c.statement and str(c.statement.signup_count),
+        "kept in memory by each instance, on purpose",
+    ),
+    ("Instance id", lambda c: c.software and c.software.instance_id.hex(), "each instance has its own"),
+    ("Device id", lambda c: c.platform and c.platform.device_id.hex(), "each machine has its own"),
+    ("RTMR0", lambda c: c.registers and c.registers.rtmr0.hex(), "memory, CPUs and devices of the VM"),
+    ("RTMR3", lambda c: c.registers and c.registers.rtmr3.hex(), "holds the instance id"),
+    ("MRSEAM", lambda c: c.registers and c.registers.mrseam.hex(), "the version of Intel's TDX module"),
+    ("TCB status", lambda c: c.platform and c.platform.tcb_status, "firmware of each machine"),
+)
+
+
 def _expected_differences(verdicts: Sequence[Verdict], style: Style) -> list[str]:
     """What may differ, with the reason; equal values are not listed."""
     lines: list[str] = []
-    for label, value, reason in (
-        (
-            "Signup counter",
-            lambda c: c.statement and str(c.statement.signup_count),
-            "kept in memory by each instance, on purpose",
-        ),
-        ("Instance id", lambda c: c.software and c.software.instance_id.hex(), "each instance has its own"),
-        ("Device id", lambda c: c.platform and c.platform.device_id.hex(), "each machine has its own"),
-        (
-            "RTMR0",
-            lambda c: c.registers and c.registers.rtmr0.hex(),
-            "memory, CPUs and devices of the VM, as declared in vm_config",
-        ),
-        ("RTMR3", lambda c: c.registers and c.registers.rtmr3.hex(), "holds the instance id"),
-        ("MRSEAM", lambda c: c.registers and c.registers.mrseam.hex(), "the version of Intel's TDX module"),
-        ("TCB status", lambda c: c.platform and c.platform.tcb_status, "firmware of each machine"),
-    ):
+    for label, value, reason in _MAY_DIFFER:
         values = [value(verdict.claims) or "not shown" for verdict in verdicts]
         if len(set(values)) > 1:
             short = " / ".join(style.ellipsis(text, 12) for text in values)

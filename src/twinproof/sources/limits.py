@@ -1,0 +1,20 @@
+"""How much any remote side may send, and how long it may take. One object, so that no reader invents its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds. `total_timeout` covers one request from connect to its last byte."""
+
+    total_timeout: float = 30.0
+    connect_timeout: float = 10.0
+    max_redirects: int = 3
+    attestation: int = 8 << 20
+    guest_info: int = 16 << 20
+    collateral_part: int = 1 << 20
+    error_body: int = 2048
