@@ -15,6 +15,7 @@ RANK = {
     "errors": 0,
     "verdict": 0,
     "ledger": 1,
+    "names": 1,
     "wire": 1,
     "tdx": 2,
     "dcap": 3,

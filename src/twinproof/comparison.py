@@ -13,6 +13,7 @@ from typing import Never
 from twinproof.claims import Claims
 from twinproof.errors import Refused, UsageError
 from twinproof.ledger import Ledger
+from twinproof.names import short_source
 from twinproof.verdict import Check, Question, Status, Step
 from twinproof.verifier import Verdict
 
@@ -303,7 +304,7 @@ def required_comparisons(names: frozenset[str]) -> frozenset[str]:
 
 
 def _name(verdict: Verdict) -> str:
-    return verdict.machine.name if verdict.machine else verdict.source
+    return verdict.machine.name if verdict.machine else short_source(verdict.source)
 
 
 def _shown(value: bytes | str) -> str:

@@ -26,6 +26,7 @@ from twinproof.evidence import carrier, checks
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
 from twinproof.ledger import Ledger
+from twinproof.names import short_source
 from twinproof.policy import Machine, Policy
 from twinproof.tdx.report import TdReport
 from twinproof.verdict import Check, Question, Status
@@ -54,6 +55,11 @@ class Verdict:
 
     def __bool__(self) -> Never:
         raise TypeError("a verdict is not a yes or no: ask for .genuine, .accepted or .checks")
+
+    @property
+    def title(self) -> str:
+        """A short name for reports; `source` tells apart what has the same one."""
+        return self.machine.title if self.machine else short_source(self.source)
 
     @property
     def genuine(self) -> bool:

@@ -140,7 +140,8 @@ def _kms_root(claims: Claims) -> bytes | None:
 def _check_pin(name: str, got: bytes | str | None, expected: bytes | str | None, ledger: Ledger) -> None:
     step_id = f"policy.{name}"
     if expected is None:
-        ledger.not_checked(step_id, f"not pinned (it is {_text(got)})" if got else "not pinned, and not shown")
+        with ledger.step(step_id) as entry:
+            entry.got, entry.not_checked = _text(got or ""), "not pinned" if got else "not pinned, and not shown"
     elif got is None:
         ledger.not_checked(step_id, f"pinned to {_text(expected)}, but this evidence does not show it")
     else:

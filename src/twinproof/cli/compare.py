@@ -12,6 +12,7 @@ from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
 from twinproof.errors import TwinproofError, UsageError
 from twinproof.evidence.evidence import Evidence
+from twinproof.names import short_source
 from twinproof.report.proof_text import heading, proof_text
 from twinproof.report.style import Style
 from twinproof.report.verdict_text import simulated_line
@@ -61,10 +62,10 @@ def _fetched(collected: Sequence[Collected], verdicts: Sequence[Verdict]) -> lis
     lines = []
     for item in collected:
         if isinstance(item.result, Evidence):
-            name = titles.get(item.result.source, item.name)
-            lines.append(f"{name}: quote of {_size(item.result)} bytes from {item.result.source}")
+            name = titles.get(item.result.source, short_source(item.name))
+            lines.append(f"{name}: quote, {_size(item.result)} bytes")
         else:
-            lines.append(f"{item.name}: nothing ({type(item.result).__name__})")
+            lines.append(f"{short_source(item.name)}: nothing ({type(item.result).__name__})")
     return lines
 
 

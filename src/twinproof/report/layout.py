@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Sequence
 
 from twinproof.report.style import Style
+from twinproof.verdict import Status
 from twinproof.wire import shown
 
-__all__ = ["bullet", "paragraph", "table"]
+__all__ = ["bullet", "marked", "paragraph", "table"]
 
 _LABEL = 16
 _GAP = 2
@@ -51,6 +52,11 @@ def _stacked(headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]],
 def paragraph(text: str, style: Style, indent: str = "  ") -> list[str]:
     """Words wrapped to the width; a word longer than the line (a hash) is broken, not lost."""
     return textwrap.wrap(shown(text, 1 << 16), style.width, initial_indent=indent, subsequent_indent=indent)
+
+
+def marked(status: Status, text: str, style: Style) -> list[str]:
+    """A line with its status in front."""
+    return bullet(style.mark(status), 6 if style.unicode else 4, text, style)
 
 
 def bullet(mark: str, mark_width: int, text: str, style: Style) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from twinproof.claims import Claims
 from twinproof.comparison import Outcome, Proof
 from twinproof.errors import TwinproofError
-from twinproof.report.layout import bullet, paragraph, table
+from twinproof.names import short_source
+from twinproof.report.layout import bullet, marked, paragraph, table
 from twinproof.report.style import PLAIN, Style
-from twinproof.report.verdict_text import MARK_WIDTH, check_lines, explained, simulated_line, time_text
+from twinproof.report.verdict_text import check_lines, explained, not_checked_lines, simulated_line, time_text
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict
 
@@ -34,35 +35,31 @@ def proof_text(
 ) -> str:
     """Everything after the fetching: `proof` is None when fewer than two instances could be judged."""
     lines: list[str] = []
+    names = dict(zip((verdict.source for verdict in verdicts), _titles(verdicts), strict=True))
     if verdicts:
-        lines += table([_title(verdict) for verdict in verdicts], _rows(verdicts), style)
+        lines += table(list(names.values()), _rows(verdicts), style)
         lines += ["", "RESULTS"]
         for verdict in verdicts:
             for check in verdict.failures:
-                lines += bullet(
-                    style.mark(Status.FAIL), _mark(style), f"{_title(verdict)}: {check.reason} [{check.id}]", style
-                )
+                lines += marked(Status.FAIL, f"{names[verdict.source]}: {check.reason} [{check.id}]", style)
         for check in proof.checks if proof is not None else ():
             if check.status is not Status.NOT_CHECKED:
                 lines += check_lines(check, style)
                 lines += explained(check, style) if explain else []
         if explain:
-            lines += _explained_instances(verdicts, style)
+            lines += _explained_instances(verdicts, names, style)
     if len(verdicts) > 1:
         lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(verdicts, style)]
     for name, error in failures:
-        lines += ["", *bullet(style.mark(Status.FAIL), _mark(style), f"{name}: {error}", style)]
+        lines += ["", *marked(Status.FAIL, f"{short_source(name)}: {error}", style)]
         if error.hint:
             lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
-    return "\n".join([*lines, "", *_verdict(proof, failures, style)]) + "\n"
+    return "\n".join([*lines, "", *_verdict(proof, failures, names, style)]) + "\n"
 
 
-def _mark(style: Style) -> int:
-    return MARK_WIDTH if style.unicode else 4
-
-
-def _title(verdict: Verdict) -> str:
-    return verdict.machine.title if verdict.machine else verdict.source
+def _titles(verdicts: Sequence[Verdict]) -> list[str]:
+    short = [verdict.title for verdict in verdicts]
+    return [v.title if short.count(v.title) == 1 else f"{v.title} {v.source}" for v in verdicts]
 
 
 def _rows(verdicts: Sequence[Verdict]) -> list[tuple[str, list[str]]]:
@@ -120,10 +117,10 @@ def _expected_differences(verdicts: Sequence[Verdict], style: Style) -> list[str
     return lines or ["  none"]
 
 
-def _explained_instances(verdicts: Sequence[Verdict], style: Style) -> list[str]:
+def _explained_instances(verdicts: Sequence[Verdict], names: dict[str, str], style: Style) -> list[str]:
     lines: list[str] = []
     for verdict in verdicts:
-        lines += ["", f"{_title(verdict)}, check by check"]
+        lines += ["", f"{names[verdict.source]}, check by check"]
         registers = verdict.claims.registers
         if registers:
             for name in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"):
@@ -134,7 +131,7 @@ def _explained_instances(verdicts: Sequence[Verdict], style: Style) -> list[str]
     return lines
 
 
-def _verdict(proof: Proof | None, failures: Sequence[Failure], style: Style) -> list[str]:
+def _verdict(proof: Proof | None, failures: Sequence[Failure], names: dict[str, str], style: Style) -> list[str]:
     lines = [style.rule(double=True)]
     if proof is None or failures:
         text = "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
@@ -144,11 +141,11 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], style: Style) -> 
     else:
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
         lines.append(style.paint(proof.outcome.value, "bold", colour))
-        lines += paragraph(_sentence(proof), style)
+        lines += paragraph(_sentence(proof, names), style)
         if proof.simulated:
             lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
     if proof is not None:
-        lines += _not_checked(proof, style)
+        lines += not_checked_lines(_not_checked(proof, names), style)
         lines += [f"  weakened by flag: {text}" for text in proof.verdicts[0].policy.weakenings]
         challenge = proof.verdicts[0].evidence.challenge
         if challenge is not None:
@@ -157,7 +154,7 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], style: Style) -> 
     return lines
 
 
-def _sentence(proof: Proof) -> str:
+def _sentence(proof: Proof, names: dict[str, str]) -> str:
     count = len(proof.verdicts)
     difference = proof.first_difference
     first = proof.verdicts[0]
@@ -174,27 +171,20 @@ def _sentence(proof: Proof) -> str:
         case Outcome.DIFFERENT if difference is not None:
             return f"First difference: {difference.reason}."
         case Outcome.NOT_GENUINE:
-            names = ", ".join(_title(verdict) for verdict in proof.verdicts if not verdict.genuine)
-            return f"The evidence of {names} does not hold."
+            who = ", ".join(names[verdict.source] for verdict in proof.verdicts if not verdict.genuine)
+            return f"The evidence of {who} does not hold."
         case Outcome.REFUSED:
             return "Everything that was compared is equal, but not everything that was asked for holds."
     return "Too little of the evidence could be compared."
 
 
-def _not_checked(proof: Proof, style: Style) -> list[str]:
-    """What was not checked, each once: the same reason on several instances is one line."""
+def _not_checked(proof: Proof, names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each (id, reason) once, with the instances it is about where it is not about all of them."""
+    yield from ((check.id, check.reason) for check in proof.checks if check.status is Status.NOT_CHECKED)
     found: dict[tuple[str, str], list[str]] = {}
-    for check in proof.checks:
-        if check.status is Status.NOT_CHECKED:
-            found.setdefault((check.id, check.reason), [])
     for verdict in proof.verdicts:
         for check in verdict.checks:
             if check.status is Status.NOT_CHECKED:
-                found.setdefault((check.id, check.reason), []).append(_title(verdict))
-    if not found:
-        return []
-    lines = ["  Not checked:"]
-    for (step_id, reason), names in found.items():
-        some = f" ({', '.join(names)})" if names and len(names) < len(proof.verdicts) else ""
-        lines += bullet(style.mark(Status.NOT_CHECKED), _mark(style), f"{step_id}: {reason}{some}", style)
-    return lines
+                found.setdefault((check.id, check.reason), []).append(names[verdict.source])
+    for (step_id, reason), who in found.items():
+        yield step_id, reason if len(who) == len(proof.verdicts) else f"{reason} ({', '.join(who)})"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from twinproof.report.layout import bullet, paragraph
+from twinproof.report.layout import marked, paragraph
 from twinproof.report.style import PLAIN, Style
 from twinproof.verdict import Check, Question, Status
 from twinproof.verifier import Verdict
 
-__all__ = ["check_lines", "explained", "simulated_line", "time_text", "verdict_sentence", "verdict_text"]
-
-MARK_WIDTH = 6
+__all__ = [
+    "check_lines",
+    "explained",
+    "not_checked_lines",
+    "simulated_line",
+    "time_text",
+    "verdict_sentence",
+    "verdict_text",
+]
 
 
 def time_text(seconds: int) -> str:
@@ -38,8 +45,7 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, explain: bool = Fals
     lines: list[str] = []
     if verdict.simulated:
         lines += simulated_line({verdict.root.name}, style)
-    title = verdict.machine.title if verdict.machine else verdict.source
-    lines += [style.rule(double=True), f"  {style.ellipsis(title, style.width - 2)}", style.rule(double=True)]
+    lines += [style.rule(double=True), f"  {style.ellipsis(verdict.title, style.width - 2)}", style.rule(double=True)]
     lines += _facts(verdict, style)
     for question, heading in ((Question.GENUINE, "GENUINE?"), (Question.WANTED, "AS EXPECTED?")):
         lines += ["", heading]
@@ -51,7 +57,9 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, explain: bool = Fals
     colour = "green" if verdict.accepted else "red"
     lines += [style.paint(verdict_sentence(verdict), "bold", colour)]
     lines += [f"  judged at {time_text(verdict.at)}"]
-    lines += not_checked_lines(verdict.checks, style)
+    lines += not_checked_lines(
+        ((check.id, check.reason) for check in verdict.checks if check.status is Status.NOT_CHECKED), style
+    )
     lines += [f"  weakened by flag: {weakening}" for weakening in verdict.policy.weakenings]
     return "\n".join(lines) + "\n"
 
@@ -89,10 +97,8 @@ def _facts(verdict: Verdict, style: Style) -> list[str]:
 
 
 def check_lines(check: Check, style: Style) -> list[str]:
-    mark = style.mark(check.status)
-    width = MARK_WIDTH if style.unicode else 4
     text = check.step.title if not check.reason else f"{check.step.title}: {check.reason}"
-    return bullet(mark, width, f"{text} [{check.id}]", style)
+    return marked(check.status, f"{text} [{check.id}]", style)
 
 
 def explained(check: Check, style: Style) -> list[str]:
@@ -104,20 +110,12 @@ def explained(check: Check, style: Style) -> list[str]:
     return lines
 
 
-def not_checked_lines(checks: tuple[Check, ...], style: Style) -> list[str]:
-    """What was not checked, with its reason; steps blocked by one failure share a line."""
+def not_checked_lines(groups: Iterable[tuple[str, str]], style: Style) -> list[str]:
+    """What was not checked, as (id, reason): ids that share a reason share a line."""
+    by_reason: dict[str, list[str]] = {}
+    for step_id, reason in groups:
+        by_reason.setdefault(reason, []).append(step_id)
     lines: list[str] = []
-    blocked: dict[str, list[str]] = {}
-    for check in checks:
-        if check.status is not Status.NOT_CHECKED:
-            continue
-        if check.reason.startswith("blocked"):
-            blocked.setdefault(check.reason, []).append(check.id)
-        else:
-            lines += bullet(
-                style.mark(Status.NOT_CHECKED), MARK_WIDTH if style.unicode else 4, f"{check.id}: {check.reason}", style
-            )
-    for reason, ids in blocked.items():
-        text = f"{', '.join(ids)}: {reason}"
-        lines += bullet(style.mark(Status.NOT_CHECKED), MARK_WIDTH if style.unicode else 4, text, style)
+    for reason, ids in by_reason.items():
+        lines += marked(Status.NOT_CHECKED, f"{', '.join(ids)}: {reason}", style)
     return ["  Not checked:", *lines] if lines else []
