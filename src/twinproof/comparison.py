@@ -20,6 +20,7 @@ from twinproof.verifier import Verdict
 __all__ = ["PLAN", "RULES", "Outcome", "Proof", "Relation", "Rule", "compare", "required_comparisons"]
 
 SCHEMA = "twinproof/proof/v1"
+SOURCE = "docs/VERIFICATION.md, the same code on N machines"
 
 
 class Relation(StrEnum):
@@ -66,8 +67,8 @@ class Rule:
 
     @property
     def step(self) -> Step:
-        verb = "is the same everywhere" if self.relation is Relation.EQUAL else "is another one everywhere"
-        return Step(f"compare.{self.name}", f"the {self.what} {verb}", self.why, "design: same code", Question.WANTED)
+        title = f"same {self.what}" if self.relation is Relation.EQUAL else f"a different {self.what} each"
+        return Step(f"compare.{self.name}", title, self.why, SOURCE, Question.WANTED)
 
 
 def _tls_key(claims: Claims) -> bytes | None:
@@ -195,7 +196,7 @@ _ACCEPTED = Step(
     "compare.genuine",
     "every instance is genuine and as wanted",
     "a forged instance can be equal to anything",
-    "design: same code",
+    SOURCE,
 )
 PLAN = (_ACCEPTED, *(rule.step for rule in RULES), _FRESH)
 

@@ -17,7 +17,7 @@ from twinproof.evidence.evidence import Evidence
 from twinproof.ledger import Ledger
 from twinproof.verdict import Step
 
-__all__ = ["PLAN", "Carried", "open_carrier", "quote_of"]
+__all__ = ["PLAN", "Carried", "open_carrier", "quote_of", "unpack"]
 
 PLAN = (
     Step(
@@ -43,17 +43,18 @@ class Carried:
 
 def quote_of(evidence: Evidence) -> bytes:
     """The quote's bytes, for finding out which collateral it needs. Raises Malformed, Contradiction."""
-    return _open(evidence).quote
+    return unpack(evidence).quote
 
 
 def open_carrier(evidence: Evidence, ledger: Ledger) -> Carried | None:
     """Parse the container; None when it is malformed, which is then in the ledger."""
     with ledger.group(), ledger.step("evidence.carrier"):
-        return _open(evidence)
+        return unpack(evidence)
     return None
 
 
-def _open(evidence: Evidence) -> Carried:
+def unpack(evidence: Evidence) -> Carried:
+    """Parse the container. Raises Malformed, Contradiction."""
     info = parse_guest_info(evidence.guest_info) if evidence.guest_info is not None else None
     log_text, app_compose = evidence.event_log, evidence.app_compose
     if info is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -9,8 +10,9 @@ from twinproof.report.style import Style
 from twinproof.verdict import Status
 from twinproof.wire import shown
 
-__all__ = ["bullet", "marked", "paragraph", "table"]
+__all__ = ["bullet", "marked", "paragraph", "shorten", "table"]
 
+_LONG_HEX = re.compile(r"[0-9a-f]{33,}")
 _LABEL = 16
 _GAP = 2
 _NARROWEST = 18
@@ -52,6 +54,11 @@ def _stacked(headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]],
 def paragraph(text: str, style: Style, indent: str = "  ") -> list[str]:
     """Words wrapped to the width; a word longer than the line (a hash) is broken, not lost."""
     return textwrap.wrap(shown(text, 1 << 16), style.width, initial_indent=indent, subsequent_indent=indent)
+
+
+def shorten(text: str, style: Style) -> str:
+    """Long hex values cut to what a reader can compare by eye; `--explain` and `--json` have them whole."""
+    return _LONG_HEX.sub(lambda match: style.ellipsis(match[0], 17), text)
 
 
 def marked(status: Status, text: str, style: Style) -> list[str]:

@@ -1,0 +1,100 @@
+"""What a file says, as structure: every value unverified, and no word that could be taken for a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+
+from twinproof.dcap.certificates import load_pem_chain
+from twinproof.dcap.timestamps import iso
+from twinproof.dcap.verify import PCK_CHAIN_PEM
+from twinproof.errors import EvidenceError
+from twinproof.evidence.carrier import Carried
+from twinproof.evidence.evidence import Evidence
+from twinproof.report.layout import paragraph
+from twinproof.report.style import PLAIN, Style
+from twinproof.tdx.quote import Quote, parse_quote
+from twinproof.wire import shown
+
+__all__ = ["inspect_json", "inspect_text"]
+
+NOTHING_VERIFIED = "unverified: this is what the file says, not what is true"
+
+
+def inspect_json(evidence: Evidence, carried: Carried) -> dict[str, object]:
+    """The structure as JSON-ready values. Raises Malformed for a quote that does not parse."""
+    quote = parse_quote(carried.quote)
+    structure: dict[str, object] = {
+        "note": NOTHING_VERIFIED,
+        "source": evidence.source,
+        "origin": evidence.origin.value,
+        "quote": {
+            "bytes": len(quote.raw),
+            "trailing_bytes": len(quote.trailing),
+            "version": quote.header.version,
+            "tee": quote.tee,
+            "certification_type": quote.certification_type,
+            "certificates": _certificates(quote),
+            "report": _members(quote.report),
+            "qe_report": _members(quote.qe_report),
+        },
+    }
+    if carried.event_log is not None:
+        structure["events"] = [
+            {"imr": event.imr, "event": event.event, "payload": event.payload.hex()}
+            for event in carried.event_log.events
+        ]
+    for name in ("vm_config", "app_compose"):
+        if getattr(carried, name) is not None:
+            structure[name] = getattr(carried, name)
+    if evidence.statement is not None:
+        structure["statement"] = evidence.statement
+    return structure
+
+
+def _members(record: object) -> dict[str, object]:
+    if not is_dataclass(record):
+        return {}
+    values = ((item.name, getattr(record, item.name)) for item in fields(record))
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in values if value is not None}
+
+
+def _certificates(quote: Quote) -> list[str]:
+    if quote.certification_type != PCK_CHAIN_PEM:
+        return []
+    try:
+        chain = load_pem_chain(quote.certification_data, "PCK chain")
+    except EvidenceError as error:
+        return [f"unreadable: {error}"]
+    return [f"{shown(c.name)}, {iso(c.not_before)} to {iso(c.not_after)}" for c in chain]
+
+
+def inspect_text(evidence: Evidence, carried: Carried, style: Style = PLAIN) -> str:
+    """The same for people."""
+    lines = [f"{shown(evidence.source, 200)}: {evidence.origin.value}", f"  {NOTHING_VERIFIED}"]
+    structure = inspect_json(evidence, carried)
+    _section("", structure, lines, style, skip=frozenset({"note", "source", "origin", "events"}))
+    events = structure.get("events")
+    if isinstance(events, list):
+        lines.append("  events")
+        for event in events:
+            name = event["event"] or "(firmware)"
+            lines += paragraph(f"RTMR{event['imr']} {name} {event['payload'][:64]}", style, indent="    ")
+    return "\n".join(lines) + "\n"
+
+
+def _section(
+    name: str, members: dict[str, object], lines: list[str], style: Style, *, skip: frozenset[str] = frozenset()
+) -> None:
+    if name:
+        lines.append(f"  {name}")
+    for key, value in members.items():
+        if key in skip:
+            continue
+        if isinstance(value, dict):
+            _section(f"{name}.{key}".lstrip("."), value, lines, style)
+        elif isinstance(value, list):
+            lines.append(f"    {key}")
+            for item in value:
+                lines += paragraph(str(item), style, indent="      ")
+        else:
+            lines += paragraph(f"{key.ljust(18)} {shown(str(value), 2000)}", style, indent="    ")
