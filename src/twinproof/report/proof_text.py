@@ -8,7 +8,7 @@ from twinproof.claims import Claims
 from twinproof.comparison import Outcome, Proof
 from twinproof.errors import TwinproofError
 from twinproof.names import short_source
-from twinproof.report.layout import bullet, marked, paragraph, table
+from twinproof.report.layout import bullet, marked, paragraph, shorten, table
 from twinproof.report.style import PLAIN, Style
 from twinproof.report.verdict_text import check_lines, explained, not_checked_lines, simulated_line, time_text
 from twinproof.verdict import Status
@@ -41,7 +41,9 @@ def proof_text(
         lines += ["", "RESULTS"]
         for verdict in verdicts:
             for check in verdict.failures:
-                lines += marked(Status.FAIL, f"{names[verdict.source]}: {check.reason} [{check.id}]", style)
+                lines += marked(
+                    Status.FAIL, f"{names[verdict.source]}: {shorten(check.reason, style)} [{check.id}]", style
+                )
         for check in proof.checks if proof is not None else ():
             if check.status is not Status.NOT_CHECKED:
                 lines += check_lines(check, style)
@@ -141,7 +143,7 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], names: dict[str, 
     else:
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
         lines.append(style.paint(proof.outcome.value, "bold", colour))
-        lines += paragraph(_sentence(proof, names), style)
+        lines += paragraph(shorten(_sentence(proof, names), style), style)
         if proof.simulated:
             lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
     if proof is not None:

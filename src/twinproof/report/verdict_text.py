@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from twinproof.report.layout import marked, paragraph
+from twinproof.report.layout import marked, paragraph, shorten
 from twinproof.report.style import PLAIN, Style
 from twinproof.verdict import Check, Question, Status
 from twinproof.verifier import Verdict
@@ -98,7 +98,7 @@ def _facts(verdict: Verdict, style: Style) -> list[str]:
 
 def check_lines(check: Check, style: Style) -> list[str]:
     text = check.step.title if not check.reason else f"{check.step.title}: {check.reason}"
-    return marked(check.status, f"{text} [{check.id}]", style)
+    return marked(check.status, f"{shorten(text, style)} [{check.id}]", style)
 
 
 def explained(check: Check, style: Style) -> list[str]:
@@ -117,5 +117,5 @@ def not_checked_lines(groups: Iterable[tuple[str, str]], style: Style) -> list[s
         by_reason.setdefault(reason, []).append(step_id)
     lines: list[str] = []
     for reason, ids in by_reason.items():
-        lines += marked(Status.NOT_CHECKED, f"{', '.join(ids)}: {reason}", style)
+        lines += marked(Status.NOT_CHECKED, f"{', '.join(ids)}: {shorten(reason, style)}", style)
     return ["  Not checked:", *lines] if lines else []
