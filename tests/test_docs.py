@@ -1,0 +1,89 @@
+"""What the documents say about commands, flags, exit codes and checks is what the program has."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import twinproof
+from twinproof import comparison, verifier
+from twinproof.cli.main import build_parser
+from twinproof.errors import TwinproofError, Unavailable
+from twinproof.policy import Pins
+from twinproof.wanted import REQUIRABLE
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = (ROOT / "docs" / "COMMANDS.md").read_text(encoding="utf-8")
+VERIFICATION = (ROOT / "docs" / "VERIFICATION.md").read_text(encoding="utf-8")
+
+
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    action = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def flags() -> Iterator[tuple[str, str]]:
+    for name, parser in subcommands().items():
+        for action in parser._actions:
+            yield from ((name, flag) for flag in action.option_strings if flag.startswith("--") and flag != "--help")
+
+
+@pytest.mark.parametrize("name", subcommands())
+def test_every_command_is_documented(name: str) -> None:
+    assert f"## `twinproof {name}" in COMMANDS
+
+
+@pytest.mark.parametrize(("command", "flag"), list(flags()))
+def test_every_flag_is_documented_and_explained_in_its_help(command: str, flag: str) -> None:
+    assert re.search(rf"`{re.escape(flag)}[ `]", COMMANDS), f"{command} {flag}"
+    action = subcommands()[command]._option_string_actions[flag]
+    assert action.help
+
+
+def test_no_flag_is_documented_that_does_not_exist() -> None:
+    known = {flag for _, flag in flags()} | {"--help", "--version"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", COMMANDS)) <= known
+
+
+def test_every_exit_code_is_documented() -> None:
+    codes = {int(code) for code in re.findall(r"^\| (\d) \|", COMMANDS, re.MULTILINE)}
+    assert codes == {0, *(error.exit_code for error in (TwinproofError, *_all_errors()))} == {0, 1, 2, 3, 4, 5}
+    assert {int(code) for code in re.findall(r"^  (\d)  ", build_parser().epilog or "", re.MULTILINE)} == codes
+    assert Unavailable.exit_code == 5
+
+
+def _all_errors() -> Iterator[type[TwinproofError]]:
+    todo = list(TwinproofError.__subclasses__())
+    while todo:
+        error = todo.pop()
+        todo.extend(error.__subclasses__())
+        yield error
+
+
+@pytest.mark.parametrize("step", [*verifier.PLAN, *comparison.PLAN], ids=lambda step: step.id)
+def test_every_check_is_documented(step: object) -> None:
+    assert f"`{getattr(step, 'id')}`" in VERIFICATION  # noqa: B009  (a Step, parametrised as an object)
+
+
+def test_no_check_is_documented_that_does_not_exist() -> None:
+    known = {step.id for step in (*verifier.PLAN, *comparison.PLAN)}
+    found = set(re.findall(r"`((?:dcap|dstack|evidence|policy|compare)\.[a-z0-9_]+)`", VERIFICATION))
+    assert found <= known
+
+
+@pytest.mark.parametrize("name", [*Pins.__dataclass_fields__, *REQUIRABLE])
+def test_every_pin_and_requirement_is_named_in_the_help(name: str) -> None:
+    text = subcommands()["verify"].format_help()
+    assert name in text or name in {"tcb_status", "report_attributes"}
+
+
+def test_public_names_are_what_the_package_gives() -> None:
+    assert sorted(twinproof.__all__) == dir(twinproof)
+    for name in twinproof.__all__:
+        assert getattr(twinproof, name) is not None
+    with pytest.raises(AttributeError):
+        _ = twinproof.nothing
