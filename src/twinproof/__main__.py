@@ -1,0 +1,5 @@
+"""`python -m twinproof` is the command `twinproof`."""
+
+from twinproof.cli.main import run
+
+run()
