@@ -60,6 +60,15 @@ def time_of(text: str) -> int:
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
     """Raises UsageError for anything that cannot be what the user meant."""
+    if not 0 < arguments.timeout < float("inf"):
+        raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
+    if arguments.min_tcb_evaluation < 0:
+        raise UsageError(
+            "not a number of a TCB recovery",
+            where="--min-tcb-evaluation",
+            got=str(arguments.min_tcb_evaluation),
+            expected="not negative",
+        )
     machines, configured_url = _configuration(arguments.config)
     required = {name.strip() for names in arguments.require for name in names.split(",") if name.strip()}
     comparisons = frozenset(name for name in required if name.startswith("compare."))
