@@ -58,7 +58,7 @@ def test_a_wrong_command_line_is_exit_2(arguments: list[str], text: str, capsys:
         (b'{"quote": "zz"}', "not hex text"),
         (b'{"quote": "00", "quote": "00"}', "duplicate JSON member"),
         (b'{"schema": "twinproof/evidence/v1"}', "missing member"),
-        (b"\x04\x00" + bytes(2000), "unknown"),
+        (b"\x04\x00" + bytes(2000), "is cut off"),
         (b"0x0400", "not the size of a quote"),
         (b"[1]", "not evidence of a known kind"),
         (b"\x00\x03", "not a TDX attestation"),
@@ -71,7 +71,7 @@ def test_malformed_evidence_is_exit_3_and_names_the_place(
     path.write_bytes(content)
     assert main(["verify", str(path), "--no-cache", "--collateral-url", "http://127.0.0.1:9"]) == 3
     captured = capsys.readouterr()
-    assert text in captured.err or text in captured.out or "hint" in captured.err
+    assert text in captured.err
     assert "Traceback" not in captured.err
 
 
