@@ -1,28 +1,20 @@
-"""The two certificate chains and the two CRLs, checked once per exact bytes and dated at every call."""
+"""The two certificate chains and the two CRLs: shape and signatures once per exact bytes, dates at every call."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinproof.dcap.certificates import (
-    PCK_CA_NAMES,
-    PCK_NAME,
-    TCB_SIGNING_NAME,
-    Certificate,
-    check_ca,
-    check_end_entity,
-    check_issued,
-    load_certificate,
-    load_pem_chain,
-)
+from twinproof.dcap.certificates import Certificate, check_issued, load_certificate
 from twinproof.dcap.crl import Crl, check_crl, check_crl_signature, load_crl
 from twinproof.dcap.memo import Memo
 from twinproof.dcap.pck import PckExtension
+from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.roots import TrustRoot
+from twinproof.dcap.shapes import PCK, TCB_SIGNING, anchor_of, ca_kind, check_ca, check_end_entity
 from twinproof.dcap.timestamps import check_window
 from twinproof.errors import Malformed, Untrusted
 
-__all__ = ["PckChain", "check_dates", "crl_of", "pck_chain", "signing_chain"]
+__all__ = ["PckChain", "check_dates", "crl_of", "pck_chain", "signing_certificate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,54 +32,56 @@ class PckChain:
         return self.leaf, self.ca, self.root
 
 
-def _root(chain: tuple[Certificate, ...], root: TrustRoot, size: int, where: str) -> Certificate:
-    """The chain's last certificate has to be the trust root, byte for byte; the trust root is what is used."""
-    if len(chain) != size:
-        raise Untrusted("wrong number of certificates", where=where, got=str(len(chain)), expected=str(size))
-    if chain[-1].der != root.der:
+def _below_root(pem: bytes, root: TrustRoot, size: int, where: str) -> tuple[bytes, ...]:
+    """The certificates before the last, which has to be the trust root byte for byte."""
+    ders = pem_certificates(pem, where)
+    if len(ders) != size:
+        raise Untrusted("wrong number of certificates", where=where, got=str(len(ders)), expected=str(size))
+    if ders[-1] != root.der:
         raise Untrusted(
             "the chain ends at another root",
             where=where,
-            got=chain[-1].name or "unnamed",
+            got=load_certificate(ders[-1], where).name or "unnamed",
             expected=f"{root.name}, sha256 {root.fingerprint[:16]}...",
             hint="simulated evidence verifies only with --trust-root pointing at its own root",
         )
-    return load_certificate(root.der, "trust root")
+    return ders[:-1]
 
 
 def pck_chain(pem: bytes, root: TrustRoot, memo: Memo) -> PckChain:
     """Leaf, CA, root, in this order. Raises Malformed, Untrusted, Forged."""
 
     def check() -> PckChain:
-        chain = load_pem_chain(pem, "PCK chain")
-        top = _root(chain, root, 3, "PCK chain")
-        leaf, ca, _ = chain
-        check_ca(ca, top, "PCK CA")
-        check_issued(ca, top, "PCK CA")
-        check_end_entity(leaf, top, PCK_NAME, "PCK certificate")
+        leaf_der, ca_der = _below_root(pem, root, 3, "PCK chain")
+        anchor = anchor_of(root.der)
+        ca = load_certificate(ca_der, "PCK CA")
+        kind = ca_kind(ca, anchor, "PCK CA")
+        check_ca(ca, "PCK CA")
+        check_issued(ca, anchor.root, "PCK CA")
+        leaf = load_certificate(leaf_der, "PCK certificate")
+        check_end_entity(leaf, anchor, PCK, "PCK certificate")
         check_issued(leaf, ca, "PCK certificate")
         if leaf.pck is None:
             raise Malformed("no SGX extension", where="PCK certificate")
-        kind = PCK_CA_NAMES[ca.name]
         if leaf.pck.from_platform_ca != (kind == "platform"):
             raise Untrusted("the SGX extension is of another CA's form", where="PCK certificate", got=ca.name)
-        return PckChain(leaf, ca, top, leaf.pck, kind)
+        return PckChain(leaf, ca, anchor.root, leaf.pck, kind)
 
-    return memo.recall("PCK chain", (root.der, pem), check)
+    return memo.recall(("PCK chain", root.der, pem), check)
 
 
-def signing_chain(pem: str, root: TrustRoot, where: str, memo: Memo) -> Certificate:
-    """TCB Signing certificate, then the root. Raises Malformed, Untrusted, Forged."""
-    raw = pem.encode()
+def signing_certificate(pem: str, root: TrustRoot, where: str, memo: Memo) -> Certificate:
+    """The TCB Signing certificate of an issuer chain; the root follows it. Raises Malformed, Untrusted, Forged."""
 
     def check() -> Certificate:
-        chain = load_pem_chain(raw, where)
-        top = _root(chain, root, 2, where)
-        check_end_entity(chain[0], top, TCB_SIGNING_NAME, where)
-        check_issued(chain[0], top, where)
-        return chain[0]
+        (der,) = _below_root(pem.encode(), root, 2, where)
+        anchor = anchor_of(root.der)
+        signer = load_certificate(der, where)
+        check_end_entity(signer, anchor, TCB_SIGNING, where)
+        check_issued(signer, anchor.root, where)
+        return signer
 
-    return memo.recall("TCB signing chain", (root.der, raw), check)
+    return memo.recall(("TCB Signing", root.der, pem), check)
 
 
 def crl_of(der: bytes, issuer: Certificate, where: str, memo: Memo, *, at: int) -> Crl:
@@ -95,15 +89,17 @@ def crl_of(der: bytes, issuer: Certificate, where: str, memo: Memo, *, at: int) 
 
     def check() -> Crl:
         crl = load_crl(der, where)
+        check_crl(crl, issuer, where)
         check_crl_signature(crl, issuer, where)
         return crl
 
-    crl = memo.recall("CRL", (issuer.der, der), check)
-    check_crl(crl, issuer, where, at=at)
+    crl = memo.recall(("CRL", issuer.der, der), check)
+    check_window(where, crl.this_update, crl.next_update, at, end_included=False)
     return crl
 
 
 def check_dates(*certificates: Certificate, at: int) -> None:
     """Each certificate is within its validity. Raises Stale."""
     for certificate in certificates:
-        check_window(f"certificate {certificate.name}", certificate.not_before, certificate.not_after, at)
+        if not certificate.not_before <= at <= certificate.not_after:
+            check_window(f"certificate {certificate.name}", certificate.not_before, certificate.not_after, at)

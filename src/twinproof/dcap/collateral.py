@@ -38,6 +38,16 @@ class Collateral:
     qe_identity_signature: bytes
     pck_certificate_chain: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raises Malformed for a text that has no UTF-8 bytes, so that everything below can take them."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, str) and not value.isascii():
+                try:
+                    value.encode()
+                except UnicodeEncodeError as error:
+                    raise Malformed("text with half a surrogate pair", where=f"collateral.{item.name}") from error
+
     @classmethod
     def from_json(cls, text: str | bytes) -> Collateral:
         """Read a collateral file. Raises Malformed with the member's path."""

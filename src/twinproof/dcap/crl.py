@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
-from twinproof.dcap.certificates import Certificate
-from twinproof.dcap.timestamps import check_window
+from twinproof.dcap.certificates import UNREADABLE, Certificate
+from twinproof.dcap.der import DerReader
 from twinproof.errors import Forged, Malformed, Revoked, Untrusted
 from twinproof.wire import shown
 
@@ -20,70 +22,77 @@ __all__ = ["Crl", "check_crl", "check_crl_signature", "check_not_revoked", "load
 
 MAX_CRL_BYTES = 1 << 20
 _REQUIRED = {ExtensionOID.CRL_NUMBER: "cRLNumber", ExtensionOID.AUTHORITY_KEY_IDENTIFIER: "authorityKeyIdentifier"}
+_ALGORITHM = ECDSA(SHA256())
 
 
 @dataclass(frozen=True, slots=True)
 class Crl:
-    """A parsed list. Times are unix seconds, UTC."""
+    """A parsed list. The issuer's name is DER, times are unix seconds, UTC."""
 
     der: bytes
-    issuer_der: bytes
+    issuer: bytes
     authority_key_id: bytes
     this_update: int
     next_update: int
-    revoked: frozenset[int]
+    signed: bytes
     parsed: x509.CertificateRevocationList
 
 
 def load_crl(der: bytes, where: str) -> Crl:
-    """Parse a DER CRL. Raises Malformed; a list without nextUpdate is one, as it could be replayed for ever."""
+    """Parse a DER CRL. Raises Malformed, Untrusted. Without nextUpdate it could be replayed for ever: Malformed."""
     if len(der) > MAX_CRL_BYTES:
         raise Malformed("CRL too large", where=where, got=f"{len(der)} bytes", expected=f"at most {MAX_CRL_BYTES}")
     try:
-        crl = x509.load_der_x509_crl(der)
-        extensions = {extension.oid: extension for extension in crl.extensions}
-        next_update = crl.next_update_utc
-        revoked = frozenset(entry.serial_number for entry in crl)
-        algorithm = crl.signature_algorithm_oid
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        return _read(x509.load_der_x509_crl(der), der, where)
+    except UNREADABLE as error:
         raise Malformed("not a readable CRL", where=where, got=shown(str(error), 60)) from error
+
+
+def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
+    next_update = crl.next_update_utc
     if next_update is None:
         raise Malformed("a CRL without nextUpdate", where=where)
+    extensions = {extension.oid: extension for extension in crl.extensions}
     for oid, name in _REQUIRED.items():
         if oid not in extensions:
             raise Malformed(f"a CRL without {name}", where=where)
     for oid, extension in extensions.items():
-        if extension.critical and oid not in _REQUIRED:  # a delta or indirect CRL: it does not list what it seems to
+        if extension.critical and oid not in _REQUIRED:  # a delta or indirect CRL does not list what it seems to
             raise Untrusted("a critical CRL extension", where=where, got=oid.dotted_string)
-    if algorithm != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
+    if crl.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         raise Untrusted("signed by another algorithm", where=where, expected="ecdsa-with-SHA256")
     authority = extensions[ExtensionOID.AUTHORITY_KEY_IDENTIFIER].value
     key_id = authority.key_identifier if isinstance(authority, x509.AuthorityKeyIdentifier) else None
+    signed = DerReader(der, where).sequence("CRL").element("signed part")  # as received, not encoded anew
+    parts = DerReader(signed, where).sequence("signed part")
+    for what in ("version", "signature algorithm"):
+        parts.element(what)
     return Crl(
         der=der,
-        issuer_der=crl.issuer.public_bytes(),
+        issuer=parts.element("issuer"),
         authority_key_id=key_id or b"",
         this_update=int(crl.last_update_utc.timestamp()),
         next_update=int(next_update.timestamp()),
-        revoked=revoked,
+        signed=signed,
         parsed=crl,
     )
 
 
-def check_crl_signature(crl: Crl, issuer: Certificate, where: str) -> None:
-    """The list is signed by the key of this CA. Raises Forged; depends on bytes alone."""
-    if not crl.parsed.is_signature_valid(issuer.key):
-        raise Forged("the CRL's signature does not verify", where=where)
-
-
-def check_crl(crl: Crl, issuer: Certificate, where: str, *, at: int) -> None:
-    """The list is about this CA's certificates, at this time. Raises Untrusted, Stale."""
-    if crl.issuer_der != issuer.subject_der or crl.authority_key_id != issuer.subject_key_id:
+def check_crl(crl: Crl, issuer: Certificate, where: str) -> None:
+    """The list is about this CA's certificates. Raises Untrusted."""
+    if crl.issuer != issuer.subject or crl.authority_key_id != issuer.subject_key_id:
         raise Untrusted("the CRL of another CA", where=where, expected=issuer.name)
-    check_window(where, crl.this_update, crl.next_update, at, end_included=False)
+
+
+def check_crl_signature(crl: Crl, issuer: Certificate, where: str) -> None:
+    """The list is signed by the key of this CA. Raises Forged."""
+    try:
+        issuer.key.verify(crl.parsed.signature, crl.signed, _ALGORITHM)
+    except InvalidSignature as error:
+        raise Forged("the CRL's signature does not verify", where=where) from error
 
 
 def check_not_revoked(certificate: Certificate, crl: Crl, where: str) -> None:
-    """Raises Revoked."""
-    if certificate.serial in crl.revoked:
+    """Raises Revoked; whatever the reason of an entry is, being on the list counts."""
+    if crl.parsed.get_revoked_certificate_by_serial_number(certificate.serial) is not None:
         raise Revoked(f"{certificate.name} is revoked", where=where, got=f"serial {certificate.serial:x}")

@@ -2,60 +2,88 @@
 
 from __future__ import annotations
 
+from typing import Never
+
 from twinproof.errors import Malformed
 
 __all__ = ["DerReader"]
 
 BOOLEAN, INTEGER, OCTET_STRING, OID, ENUMERATED, SEQUENCE = 0x01, 0x02, 0x04, 0x06, 0x0A, 0x30
+_MAX_LENGTH_BYTES = 3
 
 
 class DerReader:
-    """Reads one value after the other from a byte range."""
+    """Reads one value after the other from `data[at:end]`. Everything it raises is Malformed, with the place."""
 
-    def __init__(self, data: bytes, where: str) -> None:
-        self._data, self._at, self._where = data, 0, where
+    __slots__ = ("_at", "_data", "_end", "_where")
+
+    def __init__(self, data: bytes, where: str, at: int = 0, end: int | None = None) -> None:
+        self._data, self._where, self._at = data, where, at
+        self._end = len(data) if end is None else end
 
     @property
     def more(self) -> bool:
-        return self._at < len(self._data)
+        return self._at < self._end
 
     def end(self) -> None:
-        if self.more:
-            raise Malformed("bytes left over", where=f"{self._where} byte {self._at}")
+        if self._at < self._end:
+            self._fail("bytes left over", got=str(self._end - self._at))
 
-    def _value(self, tag: int, what: str) -> bytes:
-        data, at = self._data, self._at
-        where = f"{self._where} byte {at}"
-        if len(data) - at < 2:
-            raise Malformed(f"{what} is cut off", where=where)
-        if data[at] != tag:
-            raise Malformed(f"wrong type for {what}", where=where, got=f"tag {data[at]:#04x}", expected=f"{tag:#04x}")
-        size, at = data[at + 1], at + 2
+    def _fail(self, problem: str, *, got: str = "", expected: str = "") -> Never:
+        raise Malformed(problem, where=f"{self._where} byte {self._at}", got=got, expected=expected)
+
+    def _enter(self, tag: int | None, what: str) -> tuple[int, int]:
+        """Step over one value with this tag: where its content starts and stops."""
+        data, at, end = self._data, self._at, self._end
+        if end - at < 2:
+            self._fail(f"{what} is cut off")
+        if tag is not None and data[at] != tag:
+            self._fail(f"wrong type for {what}", got=f"tag {data[at]:#04x}", expected=f"{tag:#04x}")
+        size, start = data[at + 1], at + 2
         if size & 0x80:
             more = size & 0x7F
-            if not 1 <= more <= 3 or len(data) - at < more:
-                raise Malformed(f"bad length of {what}", where=where)
-            size = int.from_bytes(data[at : at + more], "big")
-            at += more
+            if not 1 <= more <= _MAX_LENGTH_BYTES or end - start < more:
+                self._fail(f"bad length of {what}")
+            size = int.from_bytes(data[start : start + more], "big")
+            start += more
             if size < 0x80 or size >> (8 * (more - 1)) == 0:
-                raise Malformed(f"length of {what} is not in its shortest form", where=where)
-        if size > len(data) - at:
-            raise Malformed(f"{what} is cut off", where=where, got=f"{len(data) - at} bytes", expected=f"{size} bytes")
-        self._at = at + size
-        return data[at : at + size]
+                self._fail(f"length of {what} is not in its shortest form")
+        if size > end - start:
+            self._fail(f"{what} is cut off", got=f"{end - start} bytes", expected=f"{size} bytes")
+        self._at = start + size
+        return start, self._at
+
+    def element(self, what: str) -> bytes:
+        """One whole value of any type, with its tag and length."""
+        at = self._at
+        return self._data[at : self._enter(None, what)[1]]
 
     def sequence(self, what: str) -> DerReader:
-        return DerReader(self._value(SEQUENCE, what), f"{self._where} {what}")
+        start, stop = self._enter(SEQUENCE, what)
+        return DerReader(self._data, self._where, start, stop)
 
-    def oid(self, what: str) -> bytes:
-        """The content octets, unparsed: OIDs are only compared."""
-        return self._value(OID, what)
+    def pair(self, oid: bytes, what: str) -> DerReader:
+        """The value in `SEQUENCE { OID, value }`; `oid` is compared as encoded, tag and length included."""
+        start, stop = self._enter(SEQUENCE, what)
+        if not self._data.startswith(oid, start, stop):
+            self._at = start
+            got = self._data[start : min(start + len(oid), stop)].hex()
+            self._fail("members are not the known ones in their order", got=got, expected=f"{what}, {oid.hex()}")
+        return DerReader(self._data, self._where, start + len(oid), stop)
+
+    def small_integer(self, pair: bytes) -> int | None:
+        """The byte after `pair`, which spells `SEQUENCE { OID, INTEGER }` up to a value below 128; None otherwise."""
+        at = self._at + len(pair)
+        if at < self._end and self._data[at] < 0x80 and self._data.startswith(pair, self._at):
+            self._at = at + 1
+            return self._data[at]
+        return None
 
     def octets(self, size: int, what: str) -> bytes:
-        value = self._value(OCTET_STRING, what)
-        if len(value) != size:
-            raise Malformed(f"wrong length of {what}", where=self._where, got=str(len(value)), expected=f"{size} bytes")
-        return value
+        start, stop = self._enter(OCTET_STRING, what)
+        if stop - start != size:
+            self._fail(f"wrong length of {what}", got=str(stop - start), expected=f"{size} bytes")
+        return self._data[start:stop]
 
     def integer(self, high: int, what: str) -> int:
         return self._number(INTEGER, high, what)
@@ -64,17 +92,21 @@ class DerReader:
         return self._number(ENUMERATED, high, what)
 
     def _number(self, tag: int, high: int, what: str) -> int:
-        value = self._value(tag, what)
-        shortest = len(value) == 1 or (len(value) > 1 and (value[0] != 0 or value[1] & 0x80))
-        if not shortest:
-            raise Malformed(f"{what} is not a number in its shortest form", where=self._where, got=value[:8].hex())
+        start, stop = self._enter(tag, what)
+        data = self._data
+        if stop - start == 1 and data[start] < 0x80 and data[start] <= high:
+            return data[start]
+        value = data[start:stop]
+        if not value or (len(value) > 1 and value[0] == 0 and value[1] < 0x80):
+            self._fail(f"{what} is not a number in its shortest form", got=value[:8].hex())
         number = int.from_bytes(value, "big", signed=True)
         if not 0 <= number <= high:
-            raise Malformed(f"{what} is out of range", where=self._where, got=value[:8].hex(), expected=f"0..{high}")
+            self._fail(f"{what} is out of range", got=value[:8].hex(), expected=f"0..{high}")
         return number
 
     def boolean(self, what: str) -> bool:
-        value = self._value(BOOLEAN, what)
+        start, stop = self._enter(BOOLEAN, what)
+        value = self._data[start:stop]
         if value not in (b"\x00", b"\xff"):
-            raise Malformed(f"{what} is not a boolean", where=self._where, got=value[:4].hex())
+            self._fail(f"{what} is not a boolean", got=value[:4].hex())
         return value == b"\xff"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import ge
 
 from twinproof.dcap.pck import PckExtension
 from twinproof.dcap.tcb import TcbStatus, converge
@@ -42,12 +43,12 @@ def platform_level(info: TcbInfo, pck: PckExtension, tee_tcb_svn: bytes | None) 
     With a versioned TDX module (TEE_TCB_SVN[1] > 0) the first two TDX SVNs are the module's, judged by its identity.
     """
     first = 0 if tee_tcb_svn is None or tee_tcb_svn[1] == 0 else 2
-    tdx = () if tee_tcb_svn is None else tuple(tee_tcb_svn[first:])
+    tdx = () if tee_tcb_svn is None else tuple(tee_tcb_svn)[first:]
     for level in info.levels:
         if (
-            all(have >= need for have, need in zip(pck.components, level.sgx_components, strict=True))
+            _reaches(pck.components, level.sgx_components)
             and pck.pce_svn >= level.pce_svn
-            and all(have >= need for have, need in zip(tdx, level.tdx_components[first:] if tdx else (), strict=True))
+            and (not tdx or _reaches(tdx, level.tdx_components[first:]))
         ):
             return level
     raise TcbUnknown(
@@ -55,6 +56,11 @@ def platform_level(info: TcbInfo, pck: PckExtension, tee_tcb_svn: bytes | None) 
         got=f"SGX {list(pck.components)}, PCESVN {pck.pce_svn}" + (f", TDX {list(tdx)}" if tdx else ""),
         hint="its firmware is older than the oldest that Intel lists",
     )
+
+
+def _reaches(have: tuple[int, ...], need: tuple[int, ...]) -> bool:
+    """Every one of `have` is at least its counterpart; both have the same number, or nothing is reached."""
+    return len(have) == len(need) and all(map(ge, have, need))
 
 
 def _module_identity(info: TcbInfo, tee_tcb_svn: bytes) -> ModuleIdentity:

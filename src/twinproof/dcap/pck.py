@@ -7,17 +7,37 @@ Source: Intel SGX PCK Certificate and Certificate Revocation List Profile Specif
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from twinproof.dcap.der import DerReader
 from twinproof.errors import Malformed
 
 __all__ = ["SGX_EXTENSION_OID", "PckExtension", "parse_pck_extension"]
 
+Value = TypeVar("Value")
+
 SGX_EXTENSION_OID = "1.2.840.113741.1.13.1"
 _ARC = bytes.fromhex("2a864886f84d010d01")  # the content octets of that OID
-_PLATFORM_MEMBERS, _PROCESSOR_MEMBERS = 7, 5
+_WHERE = "PCK certificate SGX extension"
 _COMPONENTS = 16
+
+
+def _oid(*numbers: int) -> bytes:
+    content = _ARC + bytes(numbers)
+    return bytes([0x06, len(content)]) + content
+
+
+def _small(oid: bytes) -> bytes:
+    """The pair of this OID and a number below 128, up to the number."""
+    return bytes([0x30, len(oid) + 3]) + oid + b"\x02\x01"
+
+
+_MEMBER = {number: _oid(number) for number in range(1, 8)}
+_CONFIGURATION = {number: _oid(7, number) for number in range(1, 4)}
+_TCB = [(_small(_oid(2, number)), _oid(2, number), f"component {number}") for number in range(1, _COMPONENTS + 1)]
+_PCE_SVN, _CPU_SVN = _oid(2, 17), _oid(2, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,76 +67,56 @@ class PckExtension:
 
 
 def parse_pck_extension(der: bytes) -> PckExtension:
-    """Read the extension's value strictly. Raises Malformed."""
-    where = "PCK certificate SGX extension"
-    outer = DerReader(der, where)
-    pairs = outer.sequence("sequence")
+    """Read the extension's value strictly: each member once, in ascending order, none unknown. Raises Malformed."""
+    outer = DerReader(der, _WHERE)
+    members = outer.sequence("SGX extension")
     outer.end()
-    values = _Pairs(pairs, where)
-    ppid = values.next(1).octets(16, "PPID")
-    components, pce_svn, cpu_svn = _tcb(values.next(2).sequence("TCB"), where)
-    pce_id = values.next(3).octets(2, "PCE ID")
-    fmspc = values.next(4).octets(6, "FMSPC")
-    sgx_type = values.next(5).enumerated(2, "SGX type")
+    ppid = _only(members.pair(_MEMBER[1], "PPID"), lambda value: value.octets(16, "PPID"))
+    components, pce_svn, cpu_svn = _only(members.pair(_MEMBER[2], "TCB"), _tcb)
+    pce_id = _only(members.pair(_MEMBER[3], "PCE ID"), lambda value: value.octets(2, "PCE ID"))
+    fmspc = _only(members.pair(_MEMBER[4], "FMSPC"), lambda value: value.octets(6, "FMSPC"))
+    sgx_type = _only(members.pair(_MEMBER[5], "SGX type"), lambda value: value.enumerated(2, "SGX type"))
     platform_instance_id = dynamic = cached = smt = None
-    if values.more:
-        platform_instance_id = values.next(6).octets(16, "platform instance id")
-        configuration = _Pairs(values.next(7).sequence("configuration"), where, 7)
-        dynamic = configuration.next(1).boolean("dynamic platform")
-        cached = configuration.next(2).boolean("cached keys")
-        smt = configuration.next(3).boolean("SMT enabled")
-        configuration.end()
-    values.end()
+    if members.more:
+        instance = members.pair(_MEMBER[6], "platform instance id")
+        platform_instance_id = _only(instance, lambda value: value.octets(16, "platform instance id"))
+        dynamic, cached, smt = _only(members.pair(_MEMBER[7], "configuration"), _configuration)
+    members.end()
     if bytes(components) != cpu_svn:
         raise Malformed(
-            "the component SVNs are not the CPUSVN", where=where, got=bytes(components).hex(), expected=cpu_svn.hex()
+            "the component SVNs are not the CPUSVN", where=_WHERE, got=bytes(components).hex(), expected=cpu_svn.hex()
         )
     return PckExtension(
         ppid, components, pce_svn, cpu_svn, pce_id, fmspc, sgx_type, platform_instance_id, dynamic, cached, smt
     )
 
 
-class _Pairs:
-    """{OID, value} pairs in ascending order of their last number: no pair twice, none unknown."""
-
-    def __init__(self, reader: DerReader, where: str, *arc: int) -> None:
-        self._reader, self._where, self._arc = reader, where, _ARC + bytes(arc)
-        self._open: DerReader | None = None
-
-    @property
-    def more(self) -> bool:
-        return self._reader.more
-
-    def next(self, number: int) -> DerReader:
-        self._close()
-        if not self._reader.more:
-            raise Malformed("member missing", where=self._where, expected=f"member {number}")
-        pair = self._reader.sequence(f"member {number}")
-        oid = pair.oid("OID")
-        if oid != self._arc + bytes([number]):
-            raise Malformed(
-                "members are not the known ones in their order",
-                where=self._where,
-                got=oid.hex(),
-                expected=(self._arc + bytes([number])).hex(),
-            )
-        self._open = pair
-        return pair
-
-    def end(self) -> None:
-        self._close()
-        self._reader.end()
-
-    def _close(self) -> None:
-        if self._open is not None:
-            self._open.end()
-            self._open = None
+def _only(pair: DerReader, read: Callable[[DerReader], Value]) -> Value:
+    """The one value of a pair, and nothing after it."""
+    value = read(pair)
+    pair.end()
+    return value
 
 
-def _tcb(reader: DerReader, where: str) -> tuple[tuple[int, ...], int, bytes]:
-    pairs = _Pairs(reader, where, 2)
-    components = tuple(pairs.next(n).integer(255, f"component {n}") for n in range(1, _COMPONENTS + 1))
-    pce_svn = pairs.next(17).integer(65535, "PCESVN")
-    cpu_svn = pairs.next(18).octets(16, "CPUSVN")
+def _tcb(value: DerReader) -> tuple[tuple[int, ...], int, bytes]:
+    pairs = value.sequence("TCB")
+    components = []
+    for small, oid, name in _TCB:
+        component = pairs.small_integer(small)
+        if component is None:
+            component = _only(pairs.pair(oid, name), lambda pair: pair.integer(255, "component"))
+        components.append(component)
+    pce_svn = _only(pairs.pair(_PCE_SVN, "PCESVN"), lambda pair: pair.integer(65535, "PCESVN"))
+    cpu_svn = _only(pairs.pair(_CPU_SVN, "CPUSVN"), lambda pair: pair.octets(16, "CPUSVN"))
     pairs.end()
-    return components, pce_svn, cpu_svn
+    return tuple(components), pce_svn, cpu_svn
+
+
+def _configuration(value: DerReader) -> tuple[bool, bool, bool]:
+    pairs = value.sequence("configuration")
+    dynamic, cached, smt = (
+        _only(pairs.pair(_CONFIGURATION[number], name), lambda pair: pair.boolean("configuration"))
+        for number, name in ((1, "dynamic platform"), (2, "cached keys"), (3, "SMT enabled"))
+    )
+    pairs.end()
+    return dynamic, cached, smt

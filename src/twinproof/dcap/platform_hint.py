@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinproof.dcap.certificates import load_pem_chain
+from twinproof.dcap.certificates import load_certificate
+from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.verify import PCK_CHAIN_PEM
 from twinproof.errors import Malformed
 from twinproof.tdx.quote import parse_quote
@@ -31,8 +32,7 @@ def platform_hint(quote: bytes) -> PlatformHint:
             got=f"type {parsed.certification_type}",
             hint="pass --collateral FILE with a pck_certificate_chain",
         )
-    chain = load_pem_chain(parsed.certification_data, "PCK chain")
-    pck = chain[0].pck if chain else None
+    pck = load_certificate(pem_certificates(parsed.certification_data, "PCK chain")[0], "PCK certificate").pck
     if pck is None:
         raise Malformed("no SGX extension", where="PCK certificate")
     return PlatformHint(parsed.tee, pck.fmspc, "platform" if pck.from_platform_ca else "processor")

@@ -5,13 +5,15 @@ Parsed only after its signature was checked. Source: Intel PCS API v4, Enclave I
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
+from twinproof.dcap.signed_json import parse_signed
 from twinproof.dcap.tcb_info import SvnLevel, svn_levels
 from twinproof.dcap.timestamps import timestamp
 from twinproof.errors import Malformed, Untrusted
 from twinproof.tdx.report import EnclaveReport
-from twinproof.wire import parse_object, shown
+from twinproof.wire import shown
 
 __all__ = ["QE_IDS", "QeIdentity", "check_qe_identity", "parse_qe_identity"]
 
@@ -23,6 +25,7 @@ class QeIdentity:
     """`misc_select` and its mask are little-endian u32 values of the hex text, as in the report."""
 
     id: str
+    sha256: str
     issue_date: int
     next_update: int
     tcb_evaluation_data_number: int
@@ -37,7 +40,7 @@ class QeIdentity:
 
 def parse_qe_identity(text: str) -> QeIdentity:
     """Read the signed text. Raises Malformed with the member's path."""
-    fields = parse_object(text, "enclaveIdentity")
+    fields = parse_signed(text, "enclaveIdentity")
     if (version := fields.integer("version")) != 2:
         raise Malformed("unsupported version", where="enclaveIdentity.version", got=str(version), expected="2")
     name = fields.text("id", max_chars=20)
@@ -45,6 +48,7 @@ def parse_qe_identity(text: str) -> QeIdentity:
         raise Malformed("an unknown enclave", where="enclaveIdentity.id", got=shown(name), expected="QE or TD_QE")
     return QeIdentity(
         id=name,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
         issue_date=timestamp(fields, "issueDate"),
         next_update=timestamp(fields, "nextUpdate"),
         tcb_evaluation_data_number=fields.integer("tcbEvaluationDataNumber", high=(1 << 32) - 1),

@@ -7,17 +7,20 @@ Source: Intel PCS API v4, TCB Info; QVL `TcbInfo` and `TcbLevel` (order of level
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
+from twinproof.dcap.signed_json import parse_signed
 from twinproof.dcap.tcb import COMPONENT_STATUSES, PLATFORM_STATUSES, TcbStatus
 from twinproof.dcap.timestamps import timestamp
 from twinproof.errors import Malformed
-from twinproof.wire import Fields, parse_object, shown
+from twinproof.wire import Fields, shown
 
 __all__ = ["ModuleIdentity", "SvnLevel", "TcbInfo", "TcbLevel", "parse_tcb_info", "svn_levels"]
 
 COMPONENTS = 16
 MAX_LEVELS = 256
+_MAX_COMPONENT_SVN = 255
 _MODULE_PREFIX = "TDX_"
 
 
@@ -62,6 +65,7 @@ class TcbInfo:
     """`modules` is keyed by the module's version, the second byte of TEE_TCB_SVN."""
 
     tee: str
+    sha256: str
     issue_date: int
     next_update: int
     fmspc: bytes
@@ -74,7 +78,7 @@ class TcbInfo:
 
 def parse_tcb_info(text: str) -> TcbInfo:
     """Read the signed text. Raises Malformed with the member's path."""
-    fields = parse_object(text, "tcbInfo")
+    fields = parse_signed(text, "tcbInfo")
     tee = fields.text("id", max_chars=10)
     if tee not in ("SGX", "TDX"):
         raise Malformed("TCB Info of an unknown TEE", where="tcbInfo.id", got=shown(tee), expected="SGX or TDX")
@@ -97,6 +101,7 @@ def parse_tcb_info(text: str) -> TcbInfo:
         raise Malformed("the same TCB level twice", where="tcbInfo.tcbLevels")
     return TcbInfo(
         tee=tee,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
         issue_date=timestamp(fields, "issueDate"),
         next_update=timestamp(fields, "nextUpdate"),
         fmspc=fields.hex("fmspc", size=6),
@@ -139,7 +144,7 @@ def _level(fields: Fields, *, tdx: bool) -> TcbLevel:
 
 
 def _components(tcb: Fields, name: str) -> tuple[int, ...]:
-    components = tcb.objects(name, max_items=COMPONENTS + 1)
+    components = tcb.array(name)
     if len(components) != COMPONENTS:
         raise Malformed(
             "wrong number of components",
@@ -147,7 +152,10 @@ def _components(tcb: Fields, name: str) -> tuple[int, ...]:
             got=str(len(components)),
             expected=str(COMPONENTS),
         )
-    return tuple(component.integer("svn", high=255) for component in components)
+    svns = [item["svn"] for item in components if isinstance(item, dict) and type(item.get("svn")) is int]
+    if len(svns) == COMPONENTS and min(svns) >= 0 and max(svns) <= _MAX_COMPONENT_SVN:
+        return tuple(svns)
+    return tuple(component.integer("svn", high=_MAX_COMPONENT_SVN) for component in tcb.objects(name))  # names it
 
 
 def svn_levels(fields: Fields, *, svn_high: int) -> tuple[SvnLevel, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from twinproof.errors import Malformed, Stale
 from twinproof.wire import Fields, shown
@@ -16,18 +17,30 @@ _FORM = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII
 def timestamp(fields: Fields, name: str) -> int:
     """Unix seconds of a date member. Raises Malformed for other forms and for days that do not exist."""
     text = fields.text(name, max_chars=40)
+    seconds = _seconds(text)
+    if seconds is None:
+        raise Malformed("not a date", where=f"{fields.where}.{name}", got=shown(text), expected="YYYY-MM-DDThh:mm:ssZ")
+    return seconds
+
+
+@lru_cache(maxsize=256)  # one document names the same few days in all of its levels
+def _seconds(text: str) -> int | None:
     match = _FORM.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
     try:
-        if match:
-            year, month, day, hour, minute, second = map(int, match.groups())
-            return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+        return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
     except ValueError:
-        pass
-    raise Malformed("not a date", where=f"{fields.where}.{name}", got=shown(text), expected="YYYY-MM-DDThh:mm:ssZ")
+        return None
 
 
 def iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The same form for messages; a number that is no date stays a number."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
 
 
 def check_window(what: str, start: int, end: int, at: int, *, end_included: bool = True) -> None:

@@ -1,10 +1,10 @@
 """DCAP verification of one quote at one time: a straight line of numbered steps, the first failing one ends it.
 
- 1 quote_format        6 pck_crl        11 qe_binding        16 tdx_module
- 2 header              7 tcb_signing    12 qe_match          17 tcb_level
- 3 certification_data  8 tcb_info       13 qe_tcb_level      18 tcb_status
- 4 pck_chain           9 qe_identity    14 quote_signature   19 current_tcb
- 5 root_crl           10 qe_report_signature   15 platform_match   20 not_revoked
+ 1 quote_format        6 pck_crl              11 qe_binding          16 tdx_module
+ 2 header              7 tcb_signing_chain    12 qe_identity_match   17 tcb_level
+ 3 certification_data  8 tcb_info             13 qe_tcb_level        18 tcb_convergence
+ 4 pck_chain           9 qe_identity          14 quote_signature     19 current_tcb
+ 5 root_crl           10 qe_report_signature  15 platform_identity   20 tcb_not_revoked
 
 Report attributes (debug and the like) are policy, in `attributes`: this module says genuine or not, nothing else.
 Numbers follow Intel's quote verification; `plan` says what each step proves and where it is specified.
@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from twinproof.dcap.certificates import Certificate, load_pem_chain
-from twinproof.dcap.chains import PckChain, check_dates, crl_of, pck_chain, signing_chain
+from twinproof.dcap.certificates import Certificate
+from twinproof.dcap.chains import PckChain, check_dates, crl_of, pck_chain, signing_certificate
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import Crl, check_not_revoked
 from twinproof.dcap.levels import Evaluation, check_module, combine, module_level, platform_level, svn_level
 from twinproof.dcap.memo import Memo
 from twinproof.dcap.pck import PckExtension
+from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.plan import PLAN
 from twinproof.dcap.qe_identity import QE_IDS, QeIdentity, check_qe_identity, parse_qe_identity
 from twinproof.dcap.roots import TrustRoot
@@ -41,6 +42,8 @@ __all__ = ["PLAN", "Appraisal", "appraise"]
 QE_VENDOR_INTEL = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 ECDSA_P256 = 2
 PCK_CHAIN_PEM, PCK_LEAF_PEM = 5, 4
+PPID_SIZES = {1: 34, 2: 274, 3: 402}
+"""Types that name the platform: PPID (clear, RSA-2048, RSA-3072), CPUSVN, PCESVN; some builds add 2 bytes of PCE ID."""
 NOT_TDX = "not applicable: an SGX quote"
 
 
@@ -149,9 +152,17 @@ def _chain_pem(quote: Quote, collateral: Collateral) -> bytes:
                 expected="the quote's own, or none",
             )
         return own
-    if kind not in (1, 2, 3, PCK_LEAF_PEM):
+    if kind not in (*PPID_SIZES, PCK_LEAF_PEM):
         raise Malformed(
             "unsupported certification data type", where="certification data", got=str(kind), expected="1 to 5"
+        )
+    size = len(quote.certification_data)
+    if kind in PPID_SIZES and size not in (PPID_SIZES[kind], PPID_SIZES[kind] + 2):
+        raise Malformed(
+            "wrong size of the platform's identity",
+            where="certification data",
+            got=f"{size} bytes of type {kind}",
+            expected=f"{PPID_SIZES[kind]} bytes, or 2 more",
         )
     if supplied is None:
         raise Malformed(
@@ -161,9 +172,8 @@ def _chain_pem(quote: Quote, collateral: Collateral) -> bytes:
             expected="type 5, or pck_certificate_chain in the collateral",
         )
     if kind == PCK_LEAF_PEM:
-        leaf = load_pem_chain(quote.certification_data, "certification data")
-        chain = load_pem_chain(supplied, "collateral.pck_certificate_chain")
-        if len(leaf) != 1 or not chain or chain[0].der != leaf[0].der:
+        leaf = pem_certificates(quote.certification_data, "certification data")
+        if leaf != pem_certificates(supplied, "collateral.pck_certificate_chain")[:1]:
             raise CollateralMismatch(
                 "the collateral's PCK certificate is not the quote's", where="collateral.pck_certificate_chain"
             )
@@ -187,15 +197,15 @@ def _check_collateral(
     with ledger.step("dcap.pck_crl"):  # 6
         pck_crl = crl_of(collateral.pck_crl, chain.ca, "PCK CRL", memo, at=at)
         check_not_revoked(chain.leaf, pck_crl, "PCK CRL")
-    with ledger.step("dcap.tcb_signing"):  # 7
-        tcb_signer = signing_chain(collateral.tcb_info_issuer_chain, root, "TCB Info issuer chain", memo)
-        qe_signer = signing_chain(collateral.qe_identity_issuer_chain, root, "QE Identity issuer chain", memo)
+    with ledger.step("dcap.tcb_signing_chain"):  # 7
+        tcb_signer = signing_certificate(collateral.tcb_info_issuer_chain, root, "TCB Info issuer chain", memo)
+        qe_signer = signing_certificate(collateral.qe_identity_issuer_chain, root, "QE Identity issuer chain", memo)
         check_dates(tcb_signer, qe_signer, at=at)
         check_not_revoked(tcb_signer, root_crl, "root CA CRL")
         check_not_revoked(qe_signer, root_crl, "root CA CRL")
     with ledger.step("dcap.tcb_info") as entry:  # 8
         tcb_info = _tcb_info(collateral, tcb_signer, memo)
-        entry.explain("signed text", f"sha256 {hashlib.sha256(collateral.tcb_info.encode()).hexdigest()}")
+        entry.explain("signed text, sha256", tcb_info.sha256)
         if tcb_info.tee != quote.tee:
             raise CollateralMismatch(
                 "TCB Info of another TEE", where="tcbInfo.id", got=tcb_info.tee, expected=quote.tee
@@ -203,7 +213,7 @@ def _check_collateral(
         check_window("TCB Info", tcb_info.issue_date, tcb_info.next_update, at)
     with ledger.step("dcap.qe_identity") as entry:  # 9
         identity = _qe_identity(collateral, qe_signer, memo)
-        entry.explain("signed text", f"sha256 {hashlib.sha256(collateral.qe_identity.encode()).hexdigest()}")
+        entry.explain("signed text, sha256", identity.sha256)
         if identity.id != QE_IDS[quote.tee]:
             raise CollateralMismatch(
                 "QE Identity of another TEE", where="enclaveIdentity.id", got=identity.id, expected=QE_IDS[quote.tee]
@@ -213,28 +223,28 @@ def _check_collateral(
 
 
 def _tcb_info(collateral: Collateral, signer: Certificate, memo: Memo) -> TcbInfo:
-    text, signature = collateral.tcb_info.encode(), collateral.tcb_info_signature
+    text, signature = collateral.tcb_info, collateral.tcb_info_signature
 
     def check() -> TcbInfo:
-        check_signature(signer.key, signature, text, "TCB Info")
-        return parse_tcb_info(collateral.tcb_info)
+        check_signature(signer.key, signature, text.encode(), "TCB Info")
+        return parse_tcb_info(text)
 
-    return memo.recall("TCB Info", (signer.spki, signature, text), check)
+    return memo.recall(("TCB Info", signer.der, signature, text), check)
 
 
 def _qe_identity(collateral: Collateral, signer: Certificate, memo: Memo) -> QeIdentity:
-    text, signature = collateral.qe_identity.encode(), collateral.qe_identity_signature
+    text, signature = collateral.qe_identity, collateral.qe_identity_signature
 
     def check() -> QeIdentity:
-        check_signature(signer.key, signature, text, "QE Identity")
-        return parse_qe_identity(collateral.qe_identity)
+        check_signature(signer.key, signature, text.encode(), "QE Identity")
+        return parse_qe_identity(text)
 
-    return memo.recall("QE Identity", (signer.spki, signature, text), check)
+    return memo.recall(("QE Identity", signer.der, signature, text), check)
 
 
 def _attestation_key(quote: Quote, memo: Memo) -> EllipticCurvePublicKey:
     key = quote.attestation_key
-    return memo.recall("attestation key", (key,), lambda: load_point(key, "attestation key"))
+    return memo.recall(("attestation key", key), lambda: load_point(key, "attestation key"))
 
 
 def _check_quoting_enclave(quote: Quote, chain: PckChain, trusted: _Collateral, ledger: Ledger, memo: Memo) -> SvnLevel:
@@ -245,7 +255,7 @@ def _check_quoting_enclave(quote: Quote, chain: PckChain, trusted: _Collateral, 
         return True
 
     with ledger.step("dcap.qe_report_signature"):  # 10
-        memo.recall("QE report", (chain.leaf.spki, signature, raw), check)
+        memo.recall(("QE report", chain.leaf.der, signature, raw), check)
     with ledger.step("dcap.qe_binding") as entry:  # 11
         bound = hashlib.sha256(quote.attestation_key + quote.qe_auth_data).digest() + bytes(32)
         entry.got, entry.expected = quote.qe_report.report_data.hex(), bound.hex()
@@ -257,7 +267,7 @@ def _check_quoting_enclave(quote: Quote, chain: PckChain, trusted: _Collateral, 
                 got=quote.qe_report.report_data.hex(),
                 expected=bound.hex(),
             )
-    with ledger.step("dcap.qe_match"):  # 12
+    with ledger.step("dcap.qe_identity_match"):  # 12
         check_qe_identity(quote.qe_report, trusted.qe_identity)
     with ledger.step("dcap.qe_tcb_level"):  # 13
         return svn_level(trusted.qe_identity.levels, quote.qe_report.isv_svn, "quoting enclave")
@@ -266,10 +276,10 @@ def _check_quoting_enclave(quote: Quote, chain: PckChain, trusted: _Collateral, 
 def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: SvnLevel, ledger: Ledger) -> Appraisal:
     info, pck, report = trusted.tcb_info, chain.pck, quote.report
     td = report if isinstance(report, TdReport) else None
-    with ledger.step("dcap.platform_match") as entry:  # 15
-        for name, got, expected in (("FMSPC", pck.fmspc, info.fmspc), ("PCE ID", pck.pce_id, info.pce_id)):
-            if got != expected:
-                raise CollateralMismatch(f"TCB Info of another {name}", got=expected.hex(), expected=got.hex())
+    with ledger.step("dcap.platform_identity") as entry:  # 15
+        for name, ours, theirs in (("FMSPC", pck.fmspc, info.fmspc), ("PCE ID", pck.pce_id, info.pce_id)):
+            if ours != theirs:
+                raise CollateralMismatch(f"TCB Info of another {name}", got=theirs.hex(), expected=ours.hex())
         entry.explain("FMSPC", pck.fmspc.hex())
     module = None
     with ledger.step("dcap.tdx_module") as entry:  # 16
@@ -280,7 +290,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
             module = module_level(info, td.tee_tcb_svn)
     with ledger.step("dcap.tcb_level"):  # 17
         level = platform_level(info, pck, td.tee_tcb_svn if td else None)
-    with ledger.step("dcap.tcb_status") as entry:  # 18
+    with ledger.step("dcap.tcb_convergence") as entry:  # 18
         launch = combine(level, qe_level, module)
         entry.got = launch.status.value
     current, status, advisories, date = None, launch.status, launch.advisory_ids, launch.tcb_date
@@ -292,7 +302,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
             current = combine(platform_level(info, pck, svn2), qe_level, module_level(info, svn2))
             status = relaunch(launch.status, current.status)
             entry.got = f"launch {launch.status.value}, current {current.status.value}"
-    with ledger.step("dcap.not_revoked"):  # 20
+    with ledger.step("dcap.tcb_not_revoked"):  # 20
         if TcbStatus.REVOKED in (status, current.status if current else status):
             raise Revoked("Intel has revoked this platform's TCB", got=TcbStatus.REVOKED.value)
     identity = trusted.qe_identity

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BODY_SIZES", "EnclaveReport", "TdReport", "parse_enclave_report", "parse_td_report"]
+__all__ = ["BODY_SIZES", "EnclaveReport", "TdExtension", "TdReport", "parse_enclave_report", "parse_td_report"]
 
 ENCLAVE_REPORT_SIZE = 384
 BODY_SIZES = {1: 384, 2: 584, 3: 648, 4: 885}
 """Size in bytes of each body type of a version 5 quote: SGX, TD 1.0, TD 1.5, TD 1.5 extended."""
+TD15_EXTENDED = 4
 BODY_NAMES = {2: "TD1.0", 3: "TD1.5", 4: "TD1.5ex"}
 
 
@@ -34,8 +35,24 @@ class EnclaveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TdExtension:
+    """The last 237 bytes of TD 1.5 extended. The service-TD fields are filled for a TD with SERVTD_EXT only."""
+
+    vm_id: int
+    td_id: bytes
+    device_info_hash: bytes
+    init_service_td_hash: bytes
+    init_service_td_attributes: bytes
+    init_cpu_svn: bytes
+    init_tee_tcb_svn: bytes
+    init_tee_fmspc: bytes
+    current_service_td_hash: bytes
+    current_service_td_attributes: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TdReport:
-    """A TD report (584, 648 or 885 bytes). The last two fields exist from TD 1.5 on, `extension` in TD 1.5 extended."""
+    """A TD report: 584, 648 or 885 bytes. `tee_tcb_svn2` and `mr_service_td` came with TD 1.5, `extended` after it."""
 
     body_type: str
     tee_tcb_svn: bytes
@@ -55,8 +72,7 @@ class TdReport:
     report_data: bytes
     tee_tcb_svn2: bytes | None = None
     mr_service_td: bytes | None = None
-    extension: bytes | None = None
-    """237 bytes of TD 1.5 extended, signed with the rest: VM id, TD id, device info and service-TD hashes."""
+    extended: TdExtension | None = None
 
 
 def parse_enclave_report(data: bytes) -> EnclaveReport:
@@ -95,5 +111,20 @@ def parse_td_report(data: bytes, body_type: int) -> TdReport:
         report_data=data[520:584],
         tee_tcb_svn2=data[584:600] if later else None,
         mr_service_td=data[600:648] if later else None,
-        extension=data[648:885] if body_type == 4 else None,
+        extended=_extension(data[648:]) if body_type == TD15_EXTENDED else None,
+    )
+
+
+def _extension(data: bytes) -> TdExtension:
+    return TdExtension(
+        vm_id=data[0],
+        td_id=data[1:33],
+        device_info_hash=data[33:81],
+        init_service_td_hash=data[81:129],
+        init_service_td_attributes=data[129:137],
+        init_cpu_svn=data[137:153],
+        init_tee_tcb_svn=data[153:169],
+        init_tee_fmspc=data[169:181],
+        current_service_td_hash=data[181:229],
+        current_service_td_attributes=data[229:237],
     )
