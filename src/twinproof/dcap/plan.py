@@ -49,7 +49,7 @@ PLAN = (
         _PCK + ", section 3; RFC 5280",
     ),
     Step(
-        "dcap.tcb_signing_chain",
+        "dcap.tcb_signing",
         "Intel's TCB Signing certificate, and no other, signs the TCB documents",
         "with one extracted PCK key an attacker could sign documents that call every platform up to date",
         _PCS + ", TCB-Info-Issuer-Chain",
@@ -79,7 +79,7 @@ PLAN = (
         _QVL + ", QE report data",
     ),
     Step(
-        "dcap.qe_identity_match",
+        "dcap.qe_match",
         "the quoting enclave is the one Intel describes",
         "another enclave on a real platform could sign invented reports",
         _QVL + ", enclave identity",
@@ -97,7 +97,7 @@ PLAN = (
         _QVL + ", quote signature",
     ),
     Step(
-        "dcap.platform_identity",
+        "dcap.platform_match",
         "the TCB Info is about this platform's FMSPC and PCE",
         "the levels of a newer platform could be applied to an older one",
         _QVL + ", FMSPC and PCEID",
@@ -115,7 +115,7 @@ PLAN = (
         _QVL + ", TCB level",
     ),
     Step(
-        "dcap.tcb_convergence",
+        "dcap.tcb_status",
         "platform, quoting enclave and module together have one status",
         "the status of one part could hide that of another",
         _QVL + ", TCB status convergence",
@@ -127,7 +127,7 @@ PLAN = (
         _QVL + ", TEE_TCB_SVN2",
     ),
     Step(
-        "dcap.tcb_not_revoked",
+        "dcap.not_revoked",
         "Intel has not revoked that status",
         "Intel calls this firmware broken beyond repair",
         _QVL + ", TCB status Revoked",

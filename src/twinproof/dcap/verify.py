@@ -1,10 +1,10 @@
 """DCAP verification of one quote at one time: a straight line of numbered steps, the first failing one ends it.
 
- 1 quote_format        6 pck_crl              11 qe_binding          16 tdx_module
- 2 header              7 tcb_signing_chain    12 qe_identity_match   17 tcb_level
- 3 certification_data  8 tcb_info             13 qe_tcb_level        18 tcb_convergence
- 4 pck_chain           9 qe_identity          14 quote_signature     19 current_tcb
- 5 root_crl           10 qe_report_signature  15 platform_identity   20 tcb_not_revoked
+ 1 quote_format        6 pck_crl              11 qe_binding       16 tdx_module
+ 2 header              7 tcb_signing          12 qe_match         17 tcb_level
+ 3 certification_data  8 tcb_info             13 qe_tcb_level     18 tcb_status
+ 4 pck_chain           9 qe_identity          14 quote_signature  19 current_tcb
+ 5 root_crl           10 qe_report_signature  15 platform_match   20 not_revoked
 
 Report attributes (debug and the like) are policy, in `attributes`: this module says genuine or not, nothing else.
 Numbers follow Intel's quote verification; `plan` says what each step proves and where it is specified.
@@ -197,7 +197,7 @@ def _check_collateral(
     with ledger.step("dcap.pck_crl"):  # 6
         pck_crl = crl_of(collateral.pck_crl, chain.ca, "PCK CRL", memo, at=at)
         check_not_revoked(chain.leaf, pck_crl, "PCK CRL")
-    with ledger.step("dcap.tcb_signing_chain"):  # 7
+    with ledger.step("dcap.tcb_signing"):  # 7
         tcb_signer = signing_certificate(collateral.tcb_info_issuer_chain, root, "TCB Info issuer chain", memo)
         qe_signer = signing_certificate(collateral.qe_identity_issuer_chain, root, "QE Identity issuer chain", memo)
         check_dates(tcb_signer, qe_signer, at=at)
@@ -267,7 +267,7 @@ def _check_quoting_enclave(quote: Quote, chain: PckChain, trusted: _Collateral, 
                 got=quote.qe_report.report_data.hex(),
                 expected=bound.hex(),
             )
-    with ledger.step("dcap.qe_identity_match"):  # 12
+    with ledger.step("dcap.qe_match"):  # 12
         check_qe_identity(quote.qe_report, trusted.qe_identity)
     with ledger.step("dcap.qe_tcb_level"):  # 13
         return svn_level(trusted.qe_identity.levels, quote.qe_report.isv_svn, "quoting enclave")
@@ -276,7 +276,7 @@ def _check_quoting_enclave(quote: Quote, chain: PckChain, trusted: _Collateral, 
 def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: SvnLevel, ledger: Ledger) -> Appraisal:
     info, pck, report = trusted.tcb_info, chain.pck, quote.report
     td = report if isinstance(report, TdReport) else None
-    with ledger.step("dcap.platform_identity") as entry:  # 15
+    with ledger.step("dcap.platform_match") as entry:  # 15
         for name, ours, theirs in (("FMSPC", pck.fmspc, info.fmspc), ("PCE ID", pck.pce_id, info.pce_id)):
             if ours != theirs:
                 raise CollateralMismatch(f"TCB Info of another {name}", got=theirs.hex(), expected=ours.hex())
@@ -290,7 +290,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
             module = module_level(info, td.tee_tcb_svn)
     with ledger.step("dcap.tcb_level"):  # 17
         level = platform_level(info, pck, td.tee_tcb_svn if td else None)
-    with ledger.step("dcap.tcb_convergence") as entry:  # 18
+    with ledger.step("dcap.tcb_status") as entry:  # 18
         launch = combine(level, qe_level, module)
         entry.got = launch.status.value
     current, status, advisories, date = None, launch.status, launch.advisory_ids, launch.tcb_date
@@ -302,7 +302,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
             current = combine(platform_level(info, pck, svn2), qe_level, module_level(info, svn2))
             status = relaunch(launch.status, current.status)
             entry.got = f"launch {launch.status.value}, current {current.status.value}"
-    with ledger.step("dcap.tcb_not_revoked"):  # 20
+    with ledger.step("dcap.not_revoked"):  # 20
         if TcbStatus.REVOKED in (status, current.status if current else status):
             raise Revoked("Intel has revoked this platform's TCB", got=TcbStatus.REVOKED.value)
     identity = trusted.qe_identity
