@@ -198,7 +198,8 @@ class TdxHost:
         return TdBody15Ex(newer, self.machine.cpu_svn).encode()
 
     def _sign(self, header: Header, body: bytes, body_type: str, qe: QuotingEnclave, tampering: Tampering) -> bytes:
-        header = replace(header, user_data=self.machine.platform_instance_id + bytes(4))
+        qe_id = hashlib.sha256(b"twinproof devnet QE id:" + self.machine.ppid).digest()[:16]
+        header = replace(header, user_data=qe_id + bytes(4))
         if tampering.header is not None:
             header = tampering.header(header)
         signed = header.encode()
