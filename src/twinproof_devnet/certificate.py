@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 __all__ = ["ORGANISATION", "Change", "Issued", "Recipe", "distinguished_name", "issue", "moment", "new_key"]
@@ -55,6 +55,11 @@ class Issued:
     @property
     def pem(self) -> str:
         return self.certificate.public_bytes(Encoding.PEM).decode("ascii")
+
+    @property
+    def key_pem(self) -> str:
+        """PKCS#8, not encrypted."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
     @property
     def serial(self) -> int:
