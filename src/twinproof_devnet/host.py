@@ -147,6 +147,11 @@ class TdxHost:
         """SHA-256 of the PPID, 32 bytes."""
         return self.machine.device_id
 
+    @property
+    def qe_id(self) -> bytes:
+        """16 bytes: the name under which a collateral service knows the machine."""
+        return hashlib.sha256(b"twinproof devnet QE id:" + self.machine.ppid).digest()[:16]
+
     def quote(
         self,
         td: TdMeasurements,
@@ -198,8 +203,7 @@ class TdxHost:
         return TdBody15Ex(newer, self.machine.cpu_svn).encode()
 
     def _sign(self, header: Header, body: bytes, body_type: str, qe: QuotingEnclave, tampering: Tampering) -> bytes:
-        qe_id = hashlib.sha256(b"twinproof devnet QE id:" + self.machine.ppid).digest()[:16]
-        header = replace(header, user_data=qe_id + bytes(4))
+        header = replace(header, user_data=self.qe_id + bytes(4))
         if tampering.header is not None:
             header = tampering.header(header)
         signed = header.encode()
