@@ -23,68 +23,83 @@ class Place(StrEnum):
 
 
 class Fault(StrEnum):
-    """`value` is the name on the command line."""
+    """The value is the name on the command line."""
 
-    place: Place
-    description: str
+    REVOKED_PCK = "revoked_pck"
+    REVOKED_CA = "revoked_ca"
+    EXPIRED_COLLATERAL = "expired_collateral"
+    WRONG_TCB_SIGNER = "wrong_tcb_signer"
+    TCB_OUT_OF_DATE = "tcb_out_of_date"
+    TCB_REVOKED = "tcb_revoked"
+    OTHER_ROOT = "other_root"
+    SAME_MACHINE_TWICE = "same_machine_twice"
+    DEBUG_TD = "debug_td"
+    DIFFERENT_IMAGE = "different_image"
+    DIFFERENT_COMPOSE = "different_compose"
+    HOST_LIES_ABOUT_REGISTERS = "host_lies_about_registers"
+    REPLAYED_QUOTE = "replayed_quote"
+    STALE_NONCE = "stale_nonce"
+    FORGED_QUOTE = "forged_quote"
+    FORGED_EVENT = "forged_event"
+    EDITED_STATEMENT = "edited_statement"
+    SWAPPED_COMPOSE = "swapped_compose"
+    HTML_INSTEAD_OF_JSON = "html_instead_of_json"
+    DUPLICATE_KEYS = "duplicate_keys"
+    WRONG_TYPES = "wrong_types"
+    NOT_HEX = "not_hex"
+    SERVER_ERROR = "server_error"
+    CUT_SHORT = "cut_short"
+    SLOW = "slow"
+    SILENT = "silent"
+    ENDLESS_RESPONSE = "endless_response"
+    REDIRECT_ELSEWHERE = "redirect_elsewhere"
 
-    def __new__(cls, name: str, place: Place, description: str) -> Fault:  # noqa: PYI034  (an enum's members are of it)
-        member = str.__new__(cls, name)
-        member._value_ = name
-        member.place = place
-        member.description = description
-        return member
+    @property
+    def place(self) -> Place:
+        return _CATALOGUE[self][0]
 
-    REVOKED_PCK = "revoked_pck", Place.COLLATERAL, "The machine's PCK certificate is on the PCK CA's revocation list."
-    REVOKED_CA = "revoked_ca", Place.COLLATERAL, "The PCK Platform CA is on the root's revocation list."
-    EXPIRED_COLLATERAL = (
-        "expired_collateral",
+    @property
+    def description(self) -> str:
+        """One sentence."""
+        return _CATALOGUE[self][1]
+
+
+_CATALOGUE: dict[Fault, tuple[Place, str]] = {
+    Fault.REVOKED_PCK: (Place.COLLATERAL, "The machine's PCK certificate is on the PCK CA's revocation list."),
+    Fault.REVOKED_CA: (Place.COLLATERAL, "The PCK Platform CA is on the root's revocation list."),
+    Fault.EXPIRED_COLLATERAL: (
         Place.COLLATERAL,
         "The service still gives out TCB Info and QE Identity of two months ago.",
-    )
-    WRONG_TCB_SIGNER = (
-        "wrong_tcb_signer",
+    ),
+    Fault.WRONG_TCB_SIGNER: (
         Place.COLLATERAL,
         "TCB Info and QE Identity are signed by a certificate of the same root that is not for that.",
-    )
-    TCB_OUT_OF_DATE = "tcb_out_of_date", Place.MACHINE, "The machine has not had its last firmware update."
-    TCB_REVOKED = "tcb_revoked", Place.COLLATERAL, "The firmware of every machine has the status Revoked."
-    OTHER_ROOT = "other_root", Place.MACHINE, "The machine's certificate comes from a root of the attacker's own."
-    SAME_MACHINE_TWICE = (
-        "same_machine_twice",
-        Place.MACHINE,
-        "The instance runs on the first machine, under another name.",
-    )
-    DEBUG_TD = "debug_td", Place.VM, "The TD runs in debug mode: its host can read its memory."
-    DIFFERENT_IMAGE = "different_image", Place.VM, "The VM boots another guest image: the development one."
-    DIFFERENT_COMPOSE = "different_compose", Place.VM, "The VM runs another app-compose: another container image."
-    HOST_LIES_ABOUT_REGISTERS = (
-        "host_lies_about_registers",
-        Place.VM,
-        "Info shows registers that the quote does not have.",
-    )
-    REPLAYED_QUOTE = "replayed_quote", Place.FRONT, "Every nonce gets the same old answer, which was genuine once."
-    STALE_NONCE = "stale_nonce", Place.FRONT, "The app is asked with another nonce than the one that was sent."
-    FORGED_QUOTE = "forged_quote", Place.FRONT, "One bit of the quote's signed registers is another."
-    FORGED_EVENT = "forged_event", Place.FRONT, "The compose hash in the event log is another."
-    EDITED_STATEMENT = "edited_statement", Place.FRONT, "The statement claims another version than the app signed."
-    SWAPPED_COMPOSE = "swapped_compose", Place.FRONT, "The app-compose shown is not the one that was measured."
-    HTML_INSTEAD_OF_JSON = (
-        "html_instead_of_json",
-        Place.FRONT,
-        "A web page instead of the attestation, with status 200.",
-    )
-    DUPLICATE_KEYS = "duplicate_keys", Place.FRONT, "The JSON answer has a member twice."
-    WRONG_TYPES = "wrong_types", Place.FRONT, "The JSON answer has a number where a text belongs."
-    NOT_HEX = "not_hex", Place.FRONT, "The quote's hex text has letters beyond f."
-    SERVER_ERROR = "server_error", Place.FRONT, "Status 500."
-    CUT_SHORT = "cut_short", Place.FRONT, "The connection ends in the middle of the answer."
-    SLOW = "slow", Place.FRONT, "The answer comes one byte a second."
-    SILENT = "silent", Place.FRONT, "The request is taken and never answered."
-    ENDLESS_RESPONSE = "endless_response", Place.FRONT, "The answer never ends."
-    REDIRECT_ELSEWHERE = "redirect_elsewhere", Place.FRONT, "The answer is on another host, it says."
-
-
+    ),
+    Fault.TCB_OUT_OF_DATE: (Place.MACHINE, "The machine has not had its last firmware update."),
+    Fault.TCB_REVOKED: (Place.COLLATERAL, "The firmware of every machine has the status Revoked."),
+    Fault.OTHER_ROOT: (Place.MACHINE, "The machine's certificate comes from a root of the attacker's own."),
+    Fault.SAME_MACHINE_TWICE: (Place.MACHINE, "The instance runs on the first machine, under another name."),
+    Fault.DEBUG_TD: (Place.VM, "The TD runs in debug mode: its host can read its memory."),
+    Fault.DIFFERENT_IMAGE: (Place.VM, "The VM boots another guest image: the development one."),
+    Fault.DIFFERENT_COMPOSE: (Place.VM, "The VM runs another app-compose: another container image."),
+    Fault.HOST_LIES_ABOUT_REGISTERS: (Place.VM, "Info shows registers that the quote does not have."),
+    Fault.REPLAYED_QUOTE: (Place.FRONT, "Every nonce gets the same old answer, which was genuine once."),
+    Fault.STALE_NONCE: (Place.FRONT, "The app is asked with another nonce than the one that was sent."),
+    Fault.FORGED_QUOTE: (Place.FRONT, "One bit of the quote's signed registers is another."),
+    Fault.FORGED_EVENT: (Place.FRONT, "The compose hash in the event log is another."),
+    Fault.EDITED_STATEMENT: (Place.FRONT, "The statement claims another version than the app signed."),
+    Fault.SWAPPED_COMPOSE: (Place.FRONT, "The app-compose shown is not the one that was measured."),
+    Fault.HTML_INSTEAD_OF_JSON: (Place.FRONT, "A web page instead of the attestation, with status 200."),
+    Fault.DUPLICATE_KEYS: (Place.FRONT, "The JSON answer has a member twice."),
+    Fault.WRONG_TYPES: (Place.FRONT, "The JSON answer has a number where a text belongs."),
+    Fault.NOT_HEX: (Place.FRONT, "The quote's hex text has letters beyond f."),
+    Fault.SERVER_ERROR: (Place.FRONT, "Status 500."),
+    Fault.CUT_SHORT: (Place.FRONT, "The connection ends in the middle of the answer."),
+    Fault.SLOW: (Place.FRONT, "The answer comes one byte a second."),
+    Fault.SILENT: (Place.FRONT, "The request is taken and never answered."),
+    Fault.ENDLESS_RESPONSE: (Place.FRONT, "The answer never ends."),
+    Fault.REDIRECT_ELSEWHERE: (Place.FRONT, "The answer is on another host, it says."),
+}
 COLLATERAL_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.COLLATERAL)
 FRONT_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.FRONT)
 
