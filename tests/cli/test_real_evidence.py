@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,9 @@ def collateral(vectors: Path) -> list[str]:
     ]
 
 
-def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, object]]:
+def run_json(
+    capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, dict[str, Any]]:  # the JSON of the command, as any reader gets it
     code = main([*arguments, "--json"])
     return code, json.loads(capsys.readouterr().out)
 
@@ -111,7 +114,7 @@ def test_one_changed_byte_of_the_log_is_not_genuine(
     code, verdict = run_json(capsys, "verify", str(forged), *collateral)
     assert code == 3
     assert verdict["genuine"] is False
-    checks = {check["id"]: check for check in verdict["checks"]}  # type: ignore[attr-defined]
+    checks = {check["id"]: check for check in verdict["checks"]}
     assert checks["dstack.rtmr3_replay"]["status"] == "fail"
     assert checks["dstack.boot_events"]["reason"] == "blocked by dstack.rtmr3_replay"
 
@@ -127,7 +130,7 @@ def test_an_overwritten_report_data_breaks_the_signature(
     forged.write_text(json.dumps(answer))
     code, verdict = run_json(capsys, "verify", str(forged), *collateral)
     assert code == 3
-    failed = [check["id"] for check in verdict["checks"] if check["status"] == "fail"]  # type: ignore[attr-defined]
+    failed = [check["id"] for check in verdict["checks"] if check["status"] == "fail"]
     assert failed == ["dcap.quote_signature"]
 
 
@@ -141,7 +144,7 @@ def test_a_raw_quote_and_its_hex_are_genuine_and_say_what_is_missing(
     for path in (raw, hexed):
         code, verdict = run_json(capsys, "verify", str(path), *collateral)
         assert code == 0
-        statuses = {check["id"]: check["status"] for check in verdict["checks"]}  # type: ignore[attr-defined]
+        statuses = {check["id"]: check["status"] for check in verdict["checks"]}
         assert statuses["dstack.rtmr3_replay"] == statuses["dstack.boot_events"] == "not_checked"
 
 
@@ -199,9 +202,9 @@ def test_an_unreachable_instance_does_not_hide_the_other_one(
     code, proof = run_json(capsys, "compare", lite, url, *collateral)
     assert code == 5
     assert proof["complete"] is False
-    (instance,) = proof["instances"]  # type: ignore[misc]
+    (instance,) = proof["instances"]
     assert instance["genuine"] is True
-    (missing,) = proof["unavailable"]  # type: ignore[misc]
+    (missing,) = proof["unavailable"]
     assert (missing["source"], missing["error"]) == (url, "Unavailable")
     assert main(["compare", lite, url, *collateral]) == 5
     assert "EVIDENCE IS INCOMPLETE" in capsys.readouterr().out
@@ -213,7 +216,7 @@ def test_an_attestation_of_another_vendor_is_refused(
     path = vectors / "dstack" / "verifier" / "sev-snp-attestation.json"
     code, verdict = run_json(capsys, "verify", str(path), *collateral)
     assert code == 3
-    assert "not a TDX attestation" in verdict["checks"][0]["reason"]  # type: ignore[index]
+    assert "not a TDX attestation" in verdict["checks"][0]["reason"]
 
 
 def test_inspect_never_says_that_something_is_right(lite: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ COLLATERAL = Collateral(
     qe_identity='{"id":"TD_QE"}',
     qe_identity_signature=bytes(64),
 )
-TEXTS = st.one_of(st.none(), st.text(st.characters(exclude_categories=("Cs",)), max_size=50))
+TEXTS = st.one_of(st.none(), st.text(st.characters(codec="utf-8"), max_size=50))
 
 
 @given(

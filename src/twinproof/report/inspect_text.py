@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 
-from twinproof.dcap.certificates import load_pem_chain
+from twinproof.dcap.certificates import load_certificate
+from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.timestamps import iso
 from twinproof.dcap.verify import PCK_CHAIN_PEM
 from twinproof.errors import EvidenceError
@@ -62,7 +63,8 @@ def _certificates(quote: Quote) -> list[str]:
     if quote.certification_type != PCK_CHAIN_PEM:
         return []
     try:
-        chain = load_pem_chain(quote.certification_data, "PCK chain")
+        ders = pem_certificates(quote.certification_data, "PCK chain")
+        chain = [load_certificate(der, "certificate") for der in ders]
     except EvidenceError as error:
         return [f"unreadable: {error}"]
     return [f"{shown(c.name)}, {iso(c.not_before)} to {iso(c.not_after)}" for c in chain]
