@@ -40,7 +40,7 @@ def collateral(vectors: Path) -> list[str]:
 
 def run_json(
     capsys: pytest.CaptureFixture[str], *arguments: str
-) -> tuple[int, dict[str, Any]]:  # the JSON of the command, as any reader gets it
+) -> tuple[int, dict[str, Any]]:
     code = main([*arguments, "--json"])
     return code, json.loads(capsys.readouterr().out)
 
