@@ -22,7 +22,7 @@ __all__ = ["Front"]
 
 UPSTREAM_SECONDS = 30.0
 MAX_ANSWER_BYTES = 16 << 20
-_BAD_GATEWAY, _SERVER_ERROR, _FOUND = 502, 500, 302
+_OK, _FOUND, _SERVER_ERROR, _BAD_GATEWAY = 200, 302, 500, 502
 _PATH = "/attestation"
 _MRTD_START = 48 + 136
 _PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body><h1>It works</h1></body></html>"
@@ -65,10 +65,11 @@ class Front:
 
     def _replayed(self, request: Request) -> Answer:
         with self._lock:
-            if self._kept is None:
-                old_nonce = hashlib.sha256(b"yesterday").hexdigest()
-                self._kept = self._pass("GET", f"{_PATH}?nonce={old_nonce}", request)
-            return self._kept
+            if self._kept is not None:
+                return self._kept
+            answer = self._pass("GET", f"{_PATH}?nonce={hashlib.sha256(b'yesterday').hexdigest()}", request)
+            self._kept = answer if answer.status == _OK else None
+            return answer
 
     def _changed(self, answer: Answer) -> Answer:
         change = _CHANGES.get(self._fault)

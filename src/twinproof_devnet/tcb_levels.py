@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from twinproof_devnet.host import SGX_QE_MRSIGNER, TD_QE_MRSIGNER
 from twinproof_devnet.machine import COMPONENTS
 
-__all__ = ["ENCLAVES", "MODULES", "SGX_LEVELS", "TDX_LEVELS", "Enclave", "Level", "Module", "SvnLevel"]
+__all__ = ["ENCLAVES", "MODULES", "OLDER", "SGX_LEVELS", "TDX_LEVELS", "Enclave", "Level", "Module", "SvnLevel"]
 
 NEW, OLD = "2025-08-13T00:00:00Z", "2024-03-13T00:00:00Z"
 
@@ -84,18 +84,18 @@ def _judgement(date: str, status: str, advisory_ids: tuple[str, ...]) -> dict[st
     return {"tcbDate": date, "tcbStatus": status, **advisories}
 
 
-_OLDER = (*(max(0, svn - 1) for svn in COMPONENTS[:2]), *COMPONENTS[2:])
+OLDER = (*(max(0, svn - 1) for svn in COMPONENTS[:2]), *COMPONENTS[2:])
 _SA = ("INTEL-SA-00000", "INTEL-SA-00001")
 _TDX, _TDX_OLDER = (5, 0, 4, *[0] * 13), (5, 0, 3, *[0] * 13)
 
 SGX_LEVELS = (
     Level(COMPONENTS, 11),
-    Level(_OLDER, 11, None, "OutOfDate", _SA, OLD),
+    Level(OLDER, 11, None, "OutOfDate", _SA, OLD),
     Level((0,) * 16, 0, None, "OutOfDate", _SA, OLD),
 )
 TDX_LEVELS = (
     Level(COMPONENTS, 11, _TDX),
-    Level(_OLDER, 11, _TDX_OLDER, "OutOfDate", _SA, OLD),
+    Level(OLDER, 11, _TDX_OLDER, "OutOfDate", _SA, OLD),
     Level((0,) * 16, 0, (0,) * 16, "OutOfDate", _SA, OLD),
 )
 MODULES = (

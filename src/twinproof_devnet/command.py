@@ -1,0 +1,91 @@
+"""The devnet on the command line: `up` runs a world until it is stopped, `demo` shows one, `faults` lists faults."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from twinproof_devnet.app_process import AppError
+from twinproof_devnet.faults import Fault, FaultAt
+from twinproof_devnet.world import World
+
+__all__ = ["main"]
+
+_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, or 2 for a command that cannot be meant."""
+    parser = argparse.ArgumentParser(
+        prog="twinproof devnet", description="A TDX world on this machine, for trying twinproof: NOT INTEL."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start machines and run until Ctrl-C or SIGTERM")
+    up.add_argument("--machines", default="prod9,prod7", metavar="NAME,NAME", help="default: prod9,prod7")
+    up.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[@machine]",
+        help="switch on a fault, everywhere or at one machine; may be repeated",
+    )
+    up.add_argument("--directory", type=Path, help="where to write root.pem and twinproof.toml (default: temporary)")
+    commands.add_parser("demo", help="the main job on simulated machines, then three lies being caught")
+    commands.add_parser("faults", help="list the faults")
+    parsed = parser.parse_args(arguments)
+    if parsed.command == "faults":
+        return _faults()
+    if parsed.command == "demo":
+        from twinproof_devnet import demo  # noqa: PLC0415  (only when asked for)
+
+        return demo.run()
+    return _up(parsed.machines, parsed.fault, parsed.directory)
+
+
+def _faults() -> int:
+    width = max(len(fault) for fault in Fault)
+    for fault in Fault:
+        print(f"{fault.value:<{width}}  {fault.place.value:<10}  {fault.description}")
+    return 0
+
+
+def _up(machines: str, fault_texts: Sequence[str], directory: Path | None) -> int:
+    stop = Event()
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask_to_stop)
+    names = [name.strip() for name in machines.split(",") if name.strip()]
+    try:
+        faults = [FaultAt.parse(text) for text in fault_texts]
+        world = World.start(names, faults=faults, directory=directory)
+    except (ValueError, AppError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _USAGE
+    with world:
+        _announce(world, faults)
+        stop.wait()
+    print("stopped")
+    return 0
+
+
+def _announce(world: World, faults: Sequence[FaultAt]) -> None:
+    print("SIMULATED HARDWARE: nothing here is signed by Intel\n")
+    for name, instance in world.instances.items():
+        print(f"{name:<12} {instance.url}")
+        print(f"{'':<12} {instance.agent_url}  guest agent, public (port 8090)")
+        print(f"{'':<12} {instance.socket}  guest agent, for the app")
+    print(f"{'collateral':<12} {world.collateral_url}")
+    print(f"{'trust root':<12} {world.root_path}")
+    for item in faults:
+        print(f"{'fault':<12} {item}: {item.fault.description}")
+    print(f"\n{shlex.join(world.compare_command())}\n")
+    print("Ctrl-C stops it.", flush=True)
