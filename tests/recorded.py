@@ -121,10 +121,13 @@ def outcome_of_mutation(mutation: Json) -> Outcome:
 
 def _spoiled_quote(quote: bytes, mutation: Json) -> bytes:
     if "offset" in mutation:
-        at = mutation["offset"]
-        return quote[:at] + bytes([quote[at] ^ mutation["xor"]]) + quote[at + 1 :]
-    quote = quote[: mutation.get("truncate_to", len(quote))]
-    return quote + bytes(mutation.get("append_zero", 0)) + b"\xff" * mutation.get("append_ff", 0)
+        spoiled = bytearray(quote)
+        spoiled[mutation["offset"]] ^= mutation["xor"]
+        return bytes(spoiled)
+    size: int = mutation.get("truncate_to", len(quote))
+    zeros: int = mutation.get("append_zero", 0)
+    ones: int = mutation.get("append_ff", 0)
+    return quote[:size] + bytes(zeros) + b"\xff" * ones
 
 
 def _spoiled_collateral(collateral_id: str, name: str) -> Json:
@@ -135,16 +138,28 @@ def _spoiled_collateral(collateral_id: str, name: str) -> Json:
     if member == "swap":
         members["tcb_info"], members["qe_identity"] = members["qe_identity"], members["tcb_info"]
         return members
-    text = members[member]
-    members[member] = {
-        "byte 0 ^1": lambda: f"{int(text[:2], 16) ^ 1:02x}{text[2:]}",
-        "last byte ^1": lambda: f"{text[:-2]}{int(text[-2:], 16) ^ 1:02x}",
-        "append space": lambda: text + " ",
-        "empty": lambda: "",
-        "garbage": lambda: "garbage",
-        "without root": lambda: text[: text.index(END_OF_CERTIFICATE) + len(END_OF_CERTIFICATE)],
-        ":= root_ca_crl": lambda: members["root_ca_crl"],
-        ":= pck_crl": lambda: members["pck_crl"],
-        ":= pck crl issuer chain": lambda: members["pck_crl_issuer_chain"],
-    }[action]()
+    members[member] = _spoiled_text(members, member, action)
     return members
+
+
+def _spoiled_text(members: Json, member: str, action: str) -> str:
+    text: str = members[member]
+    if action == "byte 0 ^1":
+        return _flipped(text, 0)
+    if action == "last byte ^1":
+        return _flipped(text, -1)
+    if action.startswith(":= "):
+        other: str = members[action.removeprefix(":= ").replace(" ", "_")]
+        return other
+    return {
+        "append space": text + " ",
+        "empty": "",
+        "garbage": "garbage",
+        "without root": text[: text.find(END_OF_CERTIFICATE) + len(END_OF_CERTIFICATE)],
+    }[action]
+
+
+def _flipped(text: str, index: int) -> str:
+    data = bytearray.fromhex(text)
+    data[index] ^= 1
+    return data.hex()

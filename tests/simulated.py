@@ -71,6 +71,10 @@ class Judgement:
         return next(check for check in self.checks if check.id == step_id)
 
     @property
+    def genuine(self) -> bool:
+        return self.appraisal is not None and self.failed == ("", "")
+
+    @property
     def good(self) -> Appraisal:
         assert self.appraisal is not None, self.reason
         return self.appraisal

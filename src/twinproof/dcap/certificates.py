@@ -68,8 +68,11 @@ class Certificate:
 
     @property
     def name(self) -> str:
-        """The common name, printable, for messages; empty when there is not exactly one."""
-        names = x509.load_der_x509_certificate(self.der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        """The common name, printable, for messages; empty when there is not exactly one that can be read."""
+        try:  # the library reads names when they are asked for, not before
+            names = x509.load_der_x509_certificate(self.der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except UNREADABLE:
+            return ""
         return shown(str(names[0].value)) if len(names) == 1 else ""
 
 

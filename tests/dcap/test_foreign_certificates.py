@@ -1,0 +1,178 @@
+"""Certificates that are almost Intel's: one defect each, in each place where a certificate is believed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import pytest
+
+from simulated import AT, REPORT_DATA, TD, Judgement, host, judge, members, pki, quote
+from twinproof.dcap.collateral import Collateral
+from twinproof.dcap.memo import Memo
+from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
+from twinproof.dcap.verify import PLAN, appraise
+from twinproof.errors import Malformed
+from twinproof.ledger import Ledger
+from twinproof.verdict import Status
+from twinproof_devnet.certificate import Change, Issued
+from twinproof_devnet.collateral import make
+from twinproof_devnet.defects import DEFECTS
+from twinproof_devnet.host import Tampering, TdxHost
+from twinproof_devnet.machine import Machine
+from twinproof_devnet.pki import Pki
+from twinproof_devnet.quote import CertificationData
+from twinproof_devnet.sgx_extension import encode_members
+
+ERRORS = {"expired": "Stale", "not yet valid": "Stale", "signed by another key": "Forged"}
+
+
+def judge_tree(tree: Pki, *, change: Change | None = None, sgx_extension: bytes | None = None) -> Judgement:
+    machine = TdxHost.create(tree, AT, change=change, sgx_extension=sgx_extension)
+    return judge(machine.quote(TD, REPORT_DATA), make(tree, AT), tree=tree)
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_pck_ca_with_one_defect_vouches_for_nothing(name: str) -> None:
+    judgement = judge_tree(Pki.create(AT, platform_ca=DEFECTS[name]))
+    assert judgement.failed == ("dcap.pck_chain", ERRORS.get(name, "Untrusted")), judgement.reason
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_pck_certificate_with_one_defect_is_no_machine(name: str) -> None:
+    judgement = judge_tree(pki(), change=DEFECTS[name])
+    assert judgement.failed == ("dcap.pck_chain", ERRORS.get(name, "Untrusted")), judgement.reason
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_tcb_signing_certificate_with_one_defect_signs_nothing(name: str) -> None:
+    judgement = judge_tree(Pki.create(AT, tcb_signing=DEFECTS[name]))
+    assert judgement.failed == ("dcap.tcb_signing", ERRORS.get(name, "Untrusted")), judgement.reason
+
+
+@cache
+def _stolen_pck() -> Issued:
+    return pki().pck(Machine.named("stolen"), AT)
+
+
+def test_an_extracted_pck_key_cannot_sign_tcb_documents() -> None:
+    """The hole of other verifiers: any end entity under the root could call every platform up to date."""
+    stolen = _stolen_pck()
+    chain = f"{stolen.pem}{pki().platform_ca.pem}{pki().root.pem}"
+    collateral = make(pki(), AT, signed_by=stolen.key, tcb_info_issuer_chain=chain, qe_identity_issuer_chain=chain)
+    assert judge(quote(), collateral).failed == ("dcap.tcb_signing", "Untrusted")
+    short = make(pki(), AT, signer=stolen)  # pretending that the root issued it
+    assert judge(quote(), short).failed == ("dcap.tcb_signing", "Untrusted")
+
+
+@pytest.mark.parametrize("member", ["tcb_info_issuer_chain", "qe_identity_issuer_chain"])
+def test_each_document_needs_its_own_good_chain(member: str) -> None:
+    stolen = _stolen_pck()
+    judgement = judge(quote(), members() | {member: f"{stolen.pem}{pki().root.pem}"})
+    assert judgement.failed == ("dcap.tcb_signing", "Untrusted")
+
+
+def test_the_tcb_signing_certificate_is_no_machine() -> None:
+    signer = pki().tcb_signing
+    chain = f"{signer.pem}{pki().platform_ca.pem}{pki().root.pem}".encode()
+    tampering = Tampering(certification=CertificationData(5, chain), qe_report_signed_by=signer.key)
+    judgement = judge(host().quote(TD, REPORT_DATA, tampering=tampering))
+    assert judgement.failed == ("dcap.pck_chain", "Untrusted")
+
+
+def _chained(*certificates: Issued) -> Judgement:
+    pem = "".join(certificate.pem for certificate in certificates).encode()
+    return judge(host().quote(TD, REPORT_DATA, tampering=Tampering(certification=CertificationData(5, pem))))
+
+
+def test_a_chain_has_exactly_three_certificates_in_their_order() -> None:
+    leaf, ca, root = host().pck, pki().platform_ca, pki().root
+    assert _chained(leaf, ca, root).genuine
+    for wrong in ((leaf, ca), (leaf, root), (ca, root), (leaf, root, ca), (root, ca, leaf), (ca, leaf, root)):
+        judgement = _chained(*wrong)
+        assert judgement.failed == ("dcap.pck_chain", "Untrusted"), judgement.reason
+    assert _chained(leaf, ca, ca, root).failed == ("dcap.pck_chain", "Untrusted")
+    assert _chained(leaf, ca, root, root, root).failed == ("dcap.pck_chain", "Malformed")
+
+
+def test_another_root_of_the_same_name_is_another_root() -> None:
+    """Simulated evidence, or a root that an attacker made with the name of the trusted one."""
+    other = Pki.create(AT)
+    machine = TdxHost.create(other, AT)
+    judgement = judge(machine.quote(TD, REPORT_DATA), make(other, AT), tree=pki())
+    assert judgement.failed == ("dcap.pck_chain", "Untrusted")
+    assert "another root" in judgement.reason
+
+
+def test_good_certificates_under_a_foreign_root_cannot_borrow_the_trusted_one() -> None:
+    other = Pki.create(AT)
+    stranger = TdxHost.create(other, AT)
+    chain = f"{stranger.pck.pem}{other.platform_ca.pem}{pki().root.pem}".encode()
+    borrowed = stranger.quote(TD, REPORT_DATA, tampering=Tampering(certification=CertificationData(5, chain)))
+    assert judge(borrowed).failed == ("dcap.pck_chain", "Untrusted")
+
+
+def test_simulated_evidence_is_not_genuine_under_intels_root() -> None:
+    ledger = Ledger(PLAN)
+    collateral = Collateral.from_json(json.dumps(members()))
+    assert appraise(quote(), collateral, at=AT, root=INTEL_SGX_ROOT_CA, ledger=ledger, memo=Memo()) is None
+    failed = [check.id for check in ledger.checks() if check.status is Status.FAIL]
+    assert failed == ["dcap.pck_chain"]
+
+
+def test_a_memory_does_not_carry_trust_from_one_root_to_another() -> None:
+    memo = Memo()
+    assert judge(quote(), memo=memo).genuine
+    assert judge(quote(), tree=Pki.create(AT), memo=memo).failed == ("dcap.pck_chain", "Untrusted")
+    assert judge(quote(), memo=memo).genuine
+
+
+@pytest.mark.parametrize("name", ["the CA flag the other way round", "the wrong key usage"])
+def test_a_trust_root_that_is_no_ca_anchors_nothing(name: str) -> None:
+    assert judge_tree(Pki.create(AT, root=DEFECTS[name])).failed == ("dcap.pck_chain", "Untrusted")
+
+
+@pytest.mark.parametrize("name", ["expired", "not yet valid"])
+def test_the_trust_roots_own_dates_count(name: str) -> None:
+    assert judge_tree(Pki.create(AT, root=DEFECTS[name])).failed == ("dcap.pck_chain", "Stale")
+
+
+@pytest.mark.parametrize("moment", ["not_before", "not_after"])
+def test_a_pck_certificate_is_valid_from_its_first_to_its_last_second(moment: str) -> None:
+    certificate = host().pck.certificate
+    edge = int(
+        getattr(certificate, f"{'not_valid_before' if moment == 'not_before' else 'not_valid_after'}_utc").timestamp()
+    )
+    outside = edge - 1 if moment == "not_before" else edge + 1
+    for at, stale in ((edge, False), (outside, True)):
+        tree_was = Pki(pki().root, pki().platform_ca, pki().processor_ca, pki().tcb_signing)
+        failed = judge(quote(), make(tree_was, at), at=at).failed
+        assert (failed == ("dcap.pck_chain", "Stale")) == stale, failed
+
+
+def test_the_sgx_extension_has_the_form_of_its_ca() -> None:
+    processor_form = encode_members(Machine(ppid=bytes(16), ca="processor"))
+    assert judge_tree(pki(), sgx_extension=processor_form).failed == ("dcap.pck_chain", "Untrusted")
+    assert judge_tree(pki(), sgx_extension=b"").failed == ("dcap.pck_chain", "Malformed")
+    assert judge_tree(pki(), sgx_extension=b"\x30\x00").failed == ("dcap.pck_chain", "Malformed")
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"-----BEGIN CERTIFICATE-----", b"\x30\x03\x02\x01\x00", b"\xff" * 40])
+def test_a_trust_root_that_is_no_certificate_is_malformed(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        TrustRoot.from_pem_or_der(data)
+
+
+def test_a_trust_root_is_the_same_from_pem_and_from_der() -> None:
+    root = pki().root
+    assert TrustRoot.from_pem_or_der(root.pem.encode()) == TrustRoot.from_pem_or_der(root.der)
+    assert not TrustRoot.from_pem_or_der(root.der).is_intel
+    with pytest.raises(Malformed, match="not one certificate"):
+        TrustRoot.from_pem_or_der((root.pem * 2).encode())
+
+
+def test_the_built_in_root_is_intels() -> None:
+    """SHA-256 of the certificate that Intel publishes, 2018 to 2049."""
+    assert INTEL_SGX_ROOT_CA.is_intel
+    assert INTEL_SGX_ROOT_CA.fingerprint == "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+    assert INTEL_SGX_ROOT_CA.name == "Intel SGX Root CA"
