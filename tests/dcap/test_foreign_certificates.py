@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from simulated import AT, REPORT_DATA, TD, Judgement, host, judge, members, pki, quote
+from twinproof.dcap.certificates import check_issued, load_certificate
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.memo import Memo
+from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
+from twinproof.dcap.shapes import TCB_SIGNING, anchor_of, ca_kind, check_ca, check_end_entity
 from twinproof.dcap.verify import PLAN, appraise
 from twinproof.errors import Malformed
 from twinproof.ledger import Ledger
@@ -161,6 +165,24 @@ def test_the_sgx_extension_has_the_form_of_its_ca() -> None:
 def test_a_trust_root_that_is_no_certificate_is_malformed(data: bytes) -> None:
     with pytest.raises(Malformed):
         TrustRoot.from_pem_or_der(data)
+
+
+@pytest.mark.vectors
+def test_every_ca_and_signer_that_intel_ever_used_passes(vectors: Path) -> None:
+    """Two encodings of the Processor CA and three TCB Signing certificates among them."""
+    anchor = anchor_of(INTEL_SGX_ROOT_CA.der)
+    kinds = []
+    for file in sorted((vectors / "dcap" / "pki").glob("*.pem")):
+        (der,) = pem_certificates(file.read_bytes(), file.name)
+        certificate = load_certificate(der, file.name)
+        check_issued(certificate, anchor.root, file.name)
+        if "tcb-signing" in file.name:
+            check_end_entity(certificate, anchor, TCB_SIGNING, file.name)
+            kinds.append("signer")
+        else:
+            check_ca(certificate, file.name)
+            kinds.append(ca_kind(certificate, anchor, file.name))
+    assert kinds == ["platform", "processor", "processor", "signer", "signer", "signer"]
 
 
 def test_a_trust_root_is_the_same_from_pem_and_from_der() -> None:
