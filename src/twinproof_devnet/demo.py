@@ -9,7 +9,6 @@ import sys
 import urllib.request
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from textwrap import wrap
 
 from twinproof_devnet.faults import Fault, FaultAt
@@ -35,7 +34,7 @@ def run() -> int:
             print(f"  {name}  {url}  {SIGNUPS[name]} signups")
         urls = [world.instances[name].url for name in MACHINES]
         _title("The proof: both machines, asked with fresh nonces")
-        code = _twinproof(world.directory, urls)
+        code = _twinproof(world, urls)
         ended = [_expect(code, PROVED)]
         for title, fault in (
             ("Lie 1: prod7 replays an answer that was genuine once", Fault.REPLAYED_QUOTE),
@@ -44,27 +43,26 @@ def run() -> int:
             _title(title)
             with closing(Front(urls[1], fault)) as front:
                 _get(f"{front.url}/attestation?nonce={'00' * 32}")  # the answer that a replay keeps
-                ended.append(_lie(world.directory, [urls[0], front.url], NOT_GENUINE))
+                ended.append(_lie(world, [urls[0], front.url], NOT_GENUINE))
     _title("Lie 3: one machine poses as two")
     with World.start(MACHINES, faults=[FaultAt(Fault.SAME_MACHINE_TWICE, "prod7")]) as world:
         urls = [world.instances[name].url for name in MACHINES]
-        ended.append(_lie(world.directory, urls, DIFFERENT, configured=False))
+        ended.append(_lie(world, urls, DIFFERENT, labelled=False))
     print()
     print("All four ended as they should." if all(ended) else "NOT AS EXPECTED: see above.")
     return 0 if all(ended) else 1
 
 
-def _command(directory: Path, urls: Sequence[str], *, configured: bool = True) -> list[str]:
-    config = directory / "twinproof.toml"
-    command = ["twinproof", "compare", *urls, "--trust-root", str(directory / "root.pem")]
-    if configured:
-        return [*command, "--config", str(config)]
-    collateral_url = next(line for line in config.read_text().splitlines() if line.startswith("url = ")).split('"')[1]
-    return [*command, "--collateral-url", collateral_url]
+def _command(world: World, urls: Sequence[str], *, labelled: bool = True) -> list[str]:
+    """What a user would type. Without labels, nothing but the evidence can tell the machines apart."""
+    command = ["twinproof", "compare", *urls, "--trust-root", str(world.root_path)]
+    if labelled:
+        return [*command, "--config", str(world.config_path)]
+    return [*command, "--collateral-url", world.collateral_url]
 
 
-def _twinproof(directory: Path, urls: Sequence[str]) -> int:
-    command = _command(directory, urls)
+def _twinproof(world: World, urls: Sequence[str]) -> int:
+    command = _command(world, urls)
     print(f"$ {shlex.join(command)}\n", flush=True)
     return subprocess.run(_process(command), check=False, timeout=TIME_LIMIT_SECONDS).returncode  # noqa: S603
 
@@ -73,14 +71,14 @@ def _process(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", *command, "--no-cache"]
 
 
-def _lie(directory: Path, urls: Sequence[str], expected: int, *, configured: bool = True) -> bool:
-    command = _command(directory, urls, configured=configured)
+def _lie(world: World, urls: Sequence[str], expected: int, *, labelled: bool = True) -> bool:
+    command = _command(world, urls, labelled=labelled)
     print(f"$ {shlex.join(command)}\n", flush=True)
     done = subprocess.run(  # noqa: S603  (our own command)
         [*_process(command), "--json"], check=False, timeout=TIME_LIMIT_SECONDS, capture_output=True
     )
     if done.returncode not in (PROVED, NOT_GENUINE, DIFFERENT):
-        print(done.stderr.decode("utf-8", "replace"))
+        print((done.stderr + done.stdout).decode("utf-8", "replace"))
         return _expect(done.returncode, expected)
     proof = json.loads(done.stdout)
     print(f"  {proof['outcome']}")
