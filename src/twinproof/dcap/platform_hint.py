@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinproof.dcap.certificates import load_certificate
+from twinproof.dcap.certification import PCK_CHAIN_PEM
 from twinproof.dcap.pem import pem_certificates
-from twinproof.dcap.verify import PCK_CHAIN_PEM
 from twinproof.errors import Malformed
 from twinproof.tdx.quote import parse_quote
 

@@ -67,15 +67,21 @@ def check_qe_identity(report: EnclaveReport, identity: QeIdentity) -> None:
 
     Raises Untrusted with the field.
     """
-    masked = bytes(a & m for a, m in zip(report.attributes, identity.attributes_mask, strict=True))
-    misc = report.misc_select & identity.misc_select_mask
+    attributes = int.from_bytes(report.attributes, "big") & int.from_bytes(identity.attributes_mask, "big")
+    misc_select = report.misc_select & identity.misc_select_mask
     for name, got, expected in (
-        ("MRSIGNER", report.mrsigner.hex(), identity.mrsigner.hex()),
-        ("ISVPRODID", str(report.isv_prod_id), str(identity.isv_prod_id)),
-        ("MISCSELECT", f"{misc:08x}", f"{identity.misc_select:08x}"),
-        ("ATTRIBUTES", masked.hex(), identity.attributes.hex()),
+        ("MRSIGNER", report.mrsigner, identity.mrsigner),
+        ("ISVPRODID", report.isv_prod_id, identity.isv_prod_id),
+        ("MISCSELECT", misc_select, identity.misc_select),
+        ("ATTRIBUTES", attributes.to_bytes(len(identity.attributes), "big"), identity.attributes),
     ):
         if got != expected:
-            raise Untrusted(f"the quoting enclave is not Intel's: its {name} differs", got=got, expected=expected)
+            raise Untrusted(
+                f"the quoting enclave is not Intel's: its {name} differs", got=_text(got), expected=_text(expected)
+            )
     if report.debug:
         raise Untrusted("the quoting enclave runs in debug mode", where="QE report ATTRIBUTES")
+
+
+def _text(value: bytes | int) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

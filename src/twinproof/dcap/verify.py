@@ -17,14 +17,14 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+from twinproof.dcap.appraisal import Appraisal
 from twinproof.dcap.certificates import Certificate
+from twinproof.dcap.certification import chain_pem, check_header
 from twinproof.dcap.chains import PckChain, check_dates, crl_of, pck_chain, signing_certificate
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import Crl, check_not_revoked
-from twinproof.dcap.levels import Evaluation, check_module, combine, module_level, platform_level, svn_level
+from twinproof.dcap.levels import check_module, combine, module_level, platform_level, svn_level
 from twinproof.dcap.memo import Memo
-from twinproof.dcap.pck import PckExtension
-from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.plan import PLAN
 from twinproof.dcap.qe_identity import QE_IDS, QeIdentity, check_qe_identity, parse_qe_identity
 from twinproof.dcap.roots import TrustRoot
@@ -32,50 +32,14 @@ from twinproof.dcap.signatures import check_signature, load_point
 from twinproof.dcap.tcb import TcbStatus, relaunch
 from twinproof.dcap.tcb_info import SvnLevel, TcbInfo, parse_tcb_info
 from twinproof.dcap.timestamps import check_window
-from twinproof.errors import CollateralMismatch, Forged, Malformed, Revoked
+from twinproof.errors import CollateralMismatch, Forged, Revoked
 from twinproof.ledger import Ledger
 from twinproof.tdx.quote import Quote, parse_quote
 from twinproof.tdx.report import TdReport
 
 __all__ = ["PLAN", "Appraisal", "appraise"]
 
-QE_VENDOR_INTEL = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
-ECDSA_P256 = 2
-PCK_CHAIN_PEM, PCK_LEAF_PEM = 5, 4
-PPID_SIZES = {1: 34, 2: 274, 3: 402}
-"""Types that name the platform: PPID (clear, RSA-2048, RSA-3072), CPUSVN, PCESVN; some builds add 2 bytes of PCE ID."""
 NOT_TDX = "not applicable: an SGX quote"
-
-
-@dataclass(frozen=True, slots=True)
-class Appraisal:
-    """What a genuine quote proves about its platform. Times are unix seconds, UTC.
-
-    `tcb_status` is Intel's converged status; for TD 1.5 `launch` and `current` are kept beside it. The three issue and
-    expiration times are over the certificates, CRLs and documents that were used.
-    """
-
-    quote: Quote
-    pck: PckExtension
-    pck_ca: str
-    tcb_status: TcbStatus
-    advisory_ids: tuple[str, ...]
-    tcb_date: int
-    launch: Evaluation
-    current: Evaluation | None
-    qe_status: TcbStatus
-    tcb_evaluation_data_number: int
-    earliest_issue: int
-    latest_issue: int
-    earliest_expiration: int
-
-    @property
-    def device_id(self) -> bytes:
-        return self.pck.device_id
-
-    @property
-    def current_tcb_status(self) -> TcbStatus | None:
-        return self.current.status if self.current else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +63,9 @@ def appraise(
             if parsed.trailing:
                 entry.explain("after the end", f"{len(parsed.trailing)} bytes, ignored")
         with ledger.step("dcap.header"):  # 2
-            _check_header(parsed)
+            check_header(parsed)
         with ledger.step("dcap.certification_data"):  # 3
-            pem = _chain_pem(parsed, collateral)
+            pem = chain_pem(parsed, collateral)
         with ledger.step("dcap.pck_chain") as entry:  # 4
             chain = pck_chain(pem, root, memo)
             check_dates(*chain.certificates, at=at)
@@ -115,69 +79,6 @@ def appraise(
             )
         return _judge_tcb(parsed, chain, trusted, qe_level, ledger)  # 15-20
     return None
-
-
-def _check_header(quote: Quote) -> None:
-    header = quote.header
-    if header.qe_vendor_id != QE_VENDOR_INTEL:
-        raise Malformed(
-            "not Intel's quoting enclave",
-            where="quote byte 12",
-            got=header.qe_vendor_id.hex(),
-            expected=QE_VENDOR_INTEL.hex(),
-        )
-    if header.attestation_key_type != ECDSA_P256:
-        raise Malformed(
-            "unsupported attestation key type",
-            where="quote byte 2",
-            got=str(header.attestation_key_type),
-            expected="2 (ECDSA P-256)",
-        )
-    if quote.tee == "SGX" and header.version != 3:
-        raise Malformed(
-            "an SGX quote of an unsupported version", where="quote byte 0", got=str(header.version), expected="3"
-        )
-
-
-def _chain_pem(quote: Quote, collateral: Collateral) -> bytes:
-    """The quote's own chain; the collateral's only where the quote has none."""
-    supplied = None if collateral.pck_certificate_chain is None else collateral.pck_certificate_chain.encode()
-    kind = quote.certification_type
-    if kind == PCK_CHAIN_PEM:
-        own = quote.certification_data
-        if supplied is not None and supplied.rstrip(b"\x00\n") != own.rstrip(b"\x00\n"):
-            raise CollateralMismatch(
-                "the collateral brings another PCK chain than the quote",
-                where="collateral.pck_certificate_chain",
-                expected="the quote's own, or none",
-            )
-        return own
-    if kind not in (*PPID_SIZES, PCK_LEAF_PEM):
-        raise Malformed(
-            "unsupported certification data type", where="certification data", got=str(kind), expected="1 to 5"
-        )
-    size = len(quote.certification_data)
-    if kind in PPID_SIZES and size not in (PPID_SIZES[kind], PPID_SIZES[kind] + 2):
-        raise Malformed(
-            "wrong size of the platform's identity",
-            where="certification data",
-            got=f"{size} bytes of type {kind}",
-            expected=f"{PPID_SIZES[kind]} bytes, or 2 more",
-        )
-    if supplied is None:
-        raise Malformed(
-            "the quote names its platform but brings no certificates",
-            where="certification data",
-            got=f"type {kind}",
-            expected="type 5, or pck_certificate_chain in the collateral",
-        )
-    if kind == PCK_LEAF_PEM:
-        leaf = pem_certificates(quote.certification_data, "certification data")
-        if leaf != pem_certificates(supplied, "collateral.pck_certificate_chain")[:1]:
-            raise CollateralMismatch(
-                "the collateral's PCK certificate is not the quote's", where="collateral.pck_certificate_chain"
-            )
-    return supplied
 
 
 def _check_collateral(
@@ -293,7 +194,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
     with ledger.step("dcap.tcb_status") as entry:  # 18
         launch = combine(level, qe_level, module)
         entry.got = launch.status.value
-    current, status, advisories, date = None, launch.status, launch.advisory_ids, launch.tcb_date
+    current, status = None, launch.status
     with ledger.step("dcap.current_tcb") as entry:  # 19
         if td is None or td.tee_tcb_svn2 is None:
             entry.not_checked = NOT_TDX if td is None else "not applicable: a TD 1.0 report has one TCB"
@@ -306,22 +207,27 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
         if TcbStatus.REVOKED in (status, current.status if current else status):
             raise Revoked("Intel has revoked this platform's TCB", got=TcbStatus.REVOKED.value)
     identity = trusted.qe_identity
-    certificates = (*chain.certificates, *trusted.signers)
-    starts = [c.not_before for c in certificates] + [info.issue_date, identity.issue_date]
-    ends = [c.not_after for c in certificates] + [info.next_update, identity.next_update]
-    crls = (trusted.root_crl, trusted.pck_crl)
+    windows = _windows(chain, trusted)
     return Appraisal(
         quote=quote,
         pck=pck,
         pck_ca=chain.ca_kind,
         tcb_status=status,
-        advisory_ids=advisories,
-        tcb_date=date,
+        advisory_ids=launch.advisory_ids,
+        tcb_date=launch.tcb_date,
         launch=launch,
         current=current,
         qe_status=qe_level.status,
         tcb_evaluation_data_number=min(info.tcb_evaluation_data_number, identity.tcb_evaluation_data_number),
-        earliest_issue=min(*starts, *(crl.this_update for crl in crls)),
-        latest_issue=max(*starts, *(crl.this_update for crl in crls)),
-        earliest_expiration=min(*ends, *(crl.next_update for crl in crls)),
+        earliest_issue=min(start for start, _ in windows),
+        latest_issue=max(start for start, _ in windows),
+        earliest_expiration=min(end for _, end in windows),
     )
+
+
+def _windows(chain: PckChain, trusted: _Collateral) -> list[tuple[int, int]]:
+    """First and last second of everything that was used."""
+    windows = [(c.not_before, c.not_after) for c in (*chain.certificates, *trusted.signers)]
+    windows += [(crl.this_update, crl.next_update) for crl in (trusted.root_crl, trusted.pck_crl)]
+    windows += [(document.issue_date, document.next_update) for document in (trusted.tcb_info, trusted.qe_identity)]
+    return windows

@@ -71,39 +71,42 @@ class Quote:
 class _Reader:
     """Takes fields off the front of a byte range; running out is Malformed, with the offset in the whole quote."""
 
+    __slots__ = ("_data", "_end", "at")
+
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self._data, self.at, self._end = data, start, end
 
-    @property
-    def left(self) -> int:
-        return self._end - self.at
+    def _step(self, size: int, what: str) -> int:
+        """Step over the next `size` bytes: where they start."""
+        start, self.at = self.at, self.at + size
+        if self.at > self._end:
+            raise Malformed(
+                f"{what} is cut off",
+                where=f"quote byte {start}",
+                got=f"{self._end - start} bytes",
+                expected=f"{size} bytes",
+            )
+        return start
 
     def take(self, size: int, what: str) -> bytes:
-        if size > self.left:
-            raise Malformed(
-                f"{what} is cut off", where=f"quote byte {self.at}", got=f"{self.left} bytes", expected=f"{size} bytes"
-            )
-        start, self.at = self.at, self.at + size
+        start = self._step(size, what)
         return self._data[start : self.at]
 
     def integer(self, size: int, what: str) -> int:
-        return int.from_bytes(self.take(size, what), "little")
+        start = self._step(size, what)
+        return int.from_bytes(self._data[start : self.at], "little")
 
     def inside(self, size: int, what: str) -> _Reader:
         """A reader over the next `size` bytes, which it has to use up."""
-        if size > self.left:
-            raise Malformed(
-                f"{what} is cut off", where=f"quote byte {self.at}", got=f"{self.left} bytes", expected=f"{size} bytes"
-            )
-        start, self.at = self.at, self.at + size
+        start = self._step(size, what)
         return _Reader(self._data, start, self.at)
 
     def end(self, what: str) -> None:
-        if self.left:
+        if self.at != self._end:
             raise Malformed(
                 f"bytes left over inside the {what}",
                 where=f"quote byte {self.at}",
-                got=f"{self.left} bytes",
+                got=f"{self._end - self.at} bytes",
                 expected="none: no signature covers them",
             )
 
