@@ -21,7 +21,7 @@ Failure = tuple[str, TwinproofError]
 
 def heading(style: Style) -> str:
     """The title rule, printed before anything is fetched."""
-    title = "TWINPROOF: do these machines run the same, published code?"
+    title = "TWINPROOF: do these machines run the same code?"
     return "\n".join((style.rule(double=True), f"  {style.paint(title, 'bold')}", style.rule(double=True))) + "\n"
 
 
