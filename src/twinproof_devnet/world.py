@@ -105,7 +105,8 @@ class World:
     def _write_files(self) -> None:
         """What `twinproof` needs to know: the root to trust, machines by name, where collateral is."""
         self.root_path.write_bytes(self.root_pem)
-        lines = ["# Simulated machines, NOT INTEL. They are gone when the devnet stops."]
+        lines = ["# Simulated machines, NOT INTEL. They are gone when the devnet stops.", ""]
+        lines += ["[collateral]", f'url = "{self.collateral_url}"']
         for name, instance in self.instances.items():
             lines += [
                 "",
@@ -114,7 +115,6 @@ class World:
                 f'url = "{instance.url}"',
                 f'device_id = "{self.provisioned.device_ids[name].hex()}"',
             ]
-        lines += ["", "[collateral]", f'url = "{self.collateral_url}"']
         self.config_path.write_text("\n".join(lines) + "\n")
 
     @property
