@@ -65,7 +65,9 @@ class Verdict:
     def genuine(self) -> bool:
         """Every check on the quote passed, and no check on its log or its statement failed."""
         return all(
-            check.passed or (check.status is Status.NOT_CHECKED and check.reason.startswith(NOT_APPLICABLE)) for check in self.checks if check.id in ESSENTIAL
+            check.passed or (check.status is Status.NOT_CHECKED and check.reason.startswith(NOT_APPLICABLE))
+            for check in self.checks
+            if check.id in ESSENTIAL
         ) and not any(_disproves(check) for check in self.checks)
 
     @property
