@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from twinproof.dcap.appraisal import Appraisal
 from twinproof.dcap.certificates import Certificate
-from twinproof.dcap.certification import chain_pem, check_header
+from twinproof.dcap.certification import PCK_CHAIN_PEM, chain_pem, check_header
 from twinproof.dcap.chains import PckChain, check_dates, crl_of, pck_chain, signing_certificate
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import Crl, check_not_revoked
@@ -37,7 +37,7 @@ from twinproof.ledger import Ledger
 from twinproof.tdx.quote import Quote, parse_quote
 from twinproof.tdx.report import TdReport
 
-__all__ = ["PLAN", "Appraisal", "appraise"]
+__all__ = ["PCK_CHAIN_PEM", "PLAN", "Appraisal", "appraise"]
 
 NOT_TDX = "not applicable: an SGX quote"
 
