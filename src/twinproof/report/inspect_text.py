@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 
 from twinproof.dcap.certificates import load_certificate
+from twinproof.dcap.certification import PCK_CHAIN_PEM
 from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.timestamps import iso
-from twinproof.dcap.verify import PCK_CHAIN_PEM
 from twinproof.errors import EvidenceError
 from twinproof.evidence.carrier import Carried
 from twinproof.evidence.evidence import Evidence
