@@ -1,0 +1,178 @@
+"""The one place here where the verifier meets the devnet: each fault is caught, and by the check it should be."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from twinproof import Collateral, Evidence, TrustRoot, Verdict, Verifier, compare
+from twinproof.errors import Malformed, TwinproofError, Unavailable
+from twinproof.evidence.evidence import Origin
+from twinproof.evidence.nonce import challenge_for
+from twinproof.sources.http import HttpClient
+from twinproof.sources.instance import fetch_evidence
+from twinproof.sources.limits import Limits
+from twinproof_devnet.collateral_service import CollateralService
+from twinproof_devnet.confidential_vm import ConfidentialVm
+from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt
+from twinproof_devnet.front import Front
+from twinproof_devnet.provision import Provisioned, provision
+from twinproof_devnet.world import World
+
+AT = 1_790_000_000
+MACHINES = ("prod9", "prod7")
+
+CAUGHT_ALONE = {
+    Fault.REVOKED_PCK: "dcap.pck_crl",
+    Fault.REVOKED_CA: "dcap.root_crl",
+    Fault.EXPIRED_COLLATERAL: "dcap.tcb_info",
+    Fault.WRONG_TCB_SIGNER: "dcap.tcb_signing",
+    Fault.TCB_REVOKED: "dcap.not_revoked",
+    Fault.OTHER_ROOT: "dcap.pck_chain",
+    Fault.TCB_OUT_OF_DATE: "policy.tcb_status",
+    Fault.DEBUG_TD: "policy.report_attributes",
+}
+CAUGHT_BESIDE_ANOTHER = {
+    Fault.SAME_MACHINE_TWICE: "compare.machine",
+    Fault.DIFFERENT_IMAGE: "compare.os_image",
+    Fault.DIFFERENT_COMPOSE: "compare.compose_hash",
+}
+CAUGHT_IN_INFO = {Fault.HOST_LIES_ABOUT_REGISTERS: "dstack.guest_claims"}
+CAUGHT_IN_THE_ANSWER = {
+    Fault.REPLAYED_QUOTE: "evidence.nonce",
+    Fault.STALE_NONCE: "evidence.nonce",
+    Fault.FORGED_QUOTE: "dcap.quote_signature",
+    Fault.FORGED_EVENT: "dstack.rtmr3_replay",
+    Fault.EDITED_STATEMENT: "evidence.report_data",
+    Fault.SWAPPED_COMPOSE: "dstack.compose_hash",
+}
+NO_EVIDENCE: dict[Fault, type[TwinproofError]] = {
+    Fault.HTML_INSTEAD_OF_JSON: Unavailable,
+    Fault.DUPLICATE_KEYS: Malformed,
+    Fault.WRONG_TYPES: Malformed,
+    Fault.NOT_HEX: Malformed,
+    Fault.SERVER_ERROR: Unavailable,
+    Fault.CUT_SHORT: Unavailable,
+    Fault.SLOW: Unavailable,
+    Fault.SILENT: Unavailable,
+    Fault.ENDLESS_RESPONSE: Unavailable,
+    Fault.REDIRECT_ELSEWHERE: Unavailable,
+}
+
+
+def judge(provisioned: Provisioned) -> list[Verdict]:
+    """Every machine's GetQuote answer under the devnet's root, with what the collateral service publishes."""
+    root = TrustRoot.from_pem_or_der(provisioned.pki.root.der)
+    collateral = published(provisioned)
+    verifier = Verifier(roots=[root])
+    return [verifier.verify(evidence(name, vm, collateral), at=AT) for name, vm in provisioned.vms.items()]
+
+
+def published(provisioned: Provisioned) -> Collateral:
+    hosts = provisioned.hosts.values()
+    service = CollateralService(provisioned.pki, hosts, clock=lambda: AT, publication=provisioned.publication)
+    with closing(service):
+        fmspc = next(iter(hosts)).machine.fmspc
+        return Collateral.from_json(json.dumps(service._collateral(fmspc=fmspc)))
+
+
+def evidence(name: str, vm: ConfidentialVm, collateral: Collateral) -> Evidence:
+    return Evidence(
+        source=name,
+        origin=Origin.GET_QUOTE,
+        quote=vm.quote(b"contract"),
+        event_log=vm.event_log(),
+        vm_config=vm.vm_config,
+        app_compose=vm.app_compose,
+        collateral=collateral,
+    )
+
+
+def world_with(*faults: FaultAt) -> Provisioned:
+    return provision(MACHINES, faults, clock=lambda: AT)
+
+
+def failed(verdict: Verdict) -> list[str]:
+    return [check.id for check in verdict.failures]
+
+
+def test_every_fault_has_its_place_here() -> None:
+    assert {*CAUGHT_ALONE, *CAUGHT_BESIDE_ANOTHER, *CAUGHT_IN_INFO, *CAUGHT_IN_THE_ANSWER, *NO_EVIDENCE} == set(Fault)
+    assert {*CAUGHT_IN_THE_ANSWER, *NO_EVIDENCE} == FRONT_FAULTS
+
+
+def test_without_faults_two_machines_are_genuine_and_the_same() -> None:
+    verdicts = judge(world_with())
+    assert [(verdict.genuine, verdict.accepted, verdict.tcb_status) for verdict in verdicts] == [
+        (True, True, "UpToDate")
+    ] * 2
+    assert all(verdict.simulated for verdict in verdicts)
+
+
+@pytest.mark.parametrize(("fault", "check"), CAUGHT_ALONE.items())
+def test_a_fault_of_one_machine_is_caught_by_its_check(fault: Fault, check: str) -> None:
+    (verdict,) = judge(provision(("prod9",), [FaultAt(fault)], clock=lambda: AT))
+    assert failed(verdict) == [check]
+
+
+@pytest.mark.parametrize(("fault", "check"), CAUGHT_BESIDE_ANOTHER.items())
+def test_a_difference_is_caught_when_machines_are_compared(fault: Fault, check: str) -> None:
+    verdicts = judge(world_with(FaultAt(fault, "prod7")))
+    assert all(verdict.genuine for verdict in verdicts)
+    proof = compare(verdicts)
+    assert check in [item.id for item in proof.checks if item.status == "fail"]
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World.start(("prod9",), faults=[FaultAt(Fault.HOST_LIES_ABOUT_REGISTERS)]) as running:
+        yield running
+
+
+def fetched(url: str) -> Evidence:
+    return fetch_evidence(url, challenge_for(bytes(32), 0, url), HttpClient(Limits(total_timeout=3.0)))
+
+
+def verdict_of(world: World, item: Evidence) -> Verdict:
+    at = int(time.time())
+    service = CollateralService(world.provisioned.pki, world.provisioned.hosts.values(), clock=lambda: at)
+    with closing(service):
+        fmspc = next(iter(world.provisioned.hosts.values())).machine.fmspc
+        collateral = Collateral.from_json(json.dumps(service._collateral(fmspc=fmspc)))
+    root = TrustRoot.from_pem_or_der(world.root_pem)
+    return Verifier(roots=[root]).verify(item.with_collateral(collateral), at=at)
+
+
+def test_the_honest_answer_is_accepted_and_fresh(world: World) -> None:
+    verdict = verdict_of(world, fetched(world.instances["prod9"].url))
+    assert failed(verdict) == []
+    assert verdict.accepted
+    assert verdict.fresh
+
+
+def test_registers_that_only_info_has_are_a_contradiction(world: World) -> None:
+    verdict = verdict_of(world, fetched(world.instances["prod9"].agent_url))
+    assert failed(verdict) == [CAUGHT_IN_INFO[Fault.HOST_LIES_ABOUT_REGISTERS]]
+
+
+@pytest.mark.parametrize(("fault", "check"), CAUGHT_IN_THE_ANSWER.items())
+def test_a_lie_on_the_way_is_caught_by_its_check(world: World, fault: Fault, check: str) -> None:
+    with closing(Front(world.instances["prod9"].app_url, fault)) as front:
+        verdict = verdict_of(world, fetched(front.url))
+    assert failed(verdict)[0] == check
+
+
+@pytest.mark.parametrize(("fault", "error"), NO_EVIDENCE.items())
+def test_an_answer_that_is_no_evidence_is_a_typed_error_soon(
+    world: World, fault: Fault, error: type[TwinproofError]
+) -> None:
+    before = time.monotonic()
+    with closing(Front(world.instances["prod9"].app_url, fault)) as front, pytest.raises(error) as raised:
+        fetched(front.url)
+    assert type(raised.value) is error
+    assert front.url in str(raised.value)
+    assert time.monotonic() - before < 10
