@@ -13,10 +13,11 @@ from typing import Never
 
 from twinproof.errors import Malformed
 
-__all__ = ["Fields", "parse_json", "parse_object", "shown", "unhex"]
+__all__ = ["LAST_SECOND", "Fields", "parse_json", "parse_object", "shown", "unhex"]
 
 MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 32
+LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: later times have no date
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SHORT_HEX = 1024  # bytes; below it a wrong length is told by `unhex`, with both lengths

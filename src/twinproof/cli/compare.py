@@ -16,6 +16,7 @@ from twinproof.names import short_source
 from twinproof.report.proof_text import heading, proof_text
 from twinproof.report.style import Style
 from twinproof.report.verdict_text import simulated_line
+from twinproof.sources import clock
 from twinproof.verifier import Verdict, Verifier
 
 __all__ = ["run"]
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_json(proof, verdicts, failures), indent=1))
     else:
         print("".join(f"  {line}\n" for line in _fetched(collected, verdicts)))
-        print(proof_text(proof, verdicts, failures, style, explain=arguments.explain), end="")
+        print(proof_text(proof, verdicts, failures, style, now=clock.now(), explain=arguments.explain), end="")
     return _exit_code(proof, verdicts, failures)
 
 

@@ -15,9 +15,11 @@ from typing import NoReturn
 from twinproof import __version__
 from twinproof.cli import options
 from twinproof.errors import TwinproofError
+from twinproof.wire import shown
 
 __all__ = ["build_parser", "main", "run"]
 
+MAX_ERROR_CHARS = 4000
 EPILOG = """\
 exit codes:
   0  proved, or done
@@ -73,16 +75,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("TWINPROOF_DEBUG"):
             raise
-        print(f"twinproof: bug: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"twinproof: bug: {type(error).__name__}: {shown(str(error), MAX_ERROR_CHARS)}", file=sys.stderr)
         print("twinproof: hint: TWINPROOF_DEBUG=1 shows where; please report it", file=sys.stderr)
         return 1
     return code
 
 
 def print_error(error: TwinproofError) -> None:
-    print(f"twinproof: error: {error}", file=sys.stderr)
+    print(f"twinproof: error: {shown(str(error), MAX_ERROR_CHARS)}", file=sys.stderr)
     if error.hint:
-        print(f"twinproof: hint: {error.hint}", file=sys.stderr)
+        print(f"twinproof: hint: {shown(error.hint, MAX_ERROR_CHARS)}", file=sys.stderr)
 
 
 def run() -> NoReturn:

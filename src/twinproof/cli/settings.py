@@ -15,7 +15,7 @@ from twinproof.dcap.tcb import TcbStatus
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import Machine, Pins, Policy
 from twinproof.sources.files import read_file
-from twinproof.wire import Fields, shown, unhex
+from twinproof.wire import LAST_SECOND, Fields, shown, unhex
 
 __all__ = ["Settings", "read_settings", "time_of"]
 
@@ -46,7 +46,7 @@ class Settings:
 
 def time_of(text: str) -> int:
     """Unix seconds of `--at`: an integer, or YYYY-MM-DDThh:mm:ssZ. Raises UsageError."""
-    if text.isascii() and text.isdigit() and len(text) <= 12:
+    if text.isascii() and text.isdigit() and len(text) <= 12 and int(text) <= LAST_SECOND:
         return int(text)
     match = _UTC_TIME.fullmatch(text)
     if match:

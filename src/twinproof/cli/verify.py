@@ -10,6 +10,7 @@ from twinproof.cli.output import style_of
 from twinproof.cli.settings import read_settings
 from twinproof.errors import TwinproofError
 from twinproof.report.verdict_text import verdict_text
+from twinproof.sources import clock
 from twinproof.verifier import Verifier
 
 __all__ = ["run"]
@@ -25,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(verdict.to_json(), indent=1))
     else:
-        print(verdict_text(verdict, style_of(), explain=arguments.explain), end="")
+        print(verdict_text(verdict, style_of(), now=clock.now(), explain=arguments.explain), end="")
     return verdict.exit_code

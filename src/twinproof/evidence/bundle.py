@@ -11,7 +11,7 @@ import json
 from twinproof.dcap.collateral import Collateral
 from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Challenge, Evidence, Origin
-from twinproof.wire import Fields, parse_object, shown
+from twinproof.wire import LAST_SECOND, Fields, parse_object, shown
 
 __all__ = ["MAX_BUNDLE_BYTES", "SCHEMA", "bundle_to_json", "parse_bundle"]
 
@@ -71,7 +71,7 @@ def parse_bundle(text: str | bytes) -> Evidence:
             expected="one of quote, attestation, ra_tls_certificate",
         )
     return Evidence(
-        source=fields.text("source", max_chars=2048),
+        source=_printable(fields, "source"),
         origin=Origin(origin),
         quote=binary.get("quote"),
         attestation=binary.get("attestation"),
@@ -83,7 +83,7 @@ def parse_bundle(text: str | bytes) -> Evidence:
         statement=texts.get("statement"),
         guest_info=texts.get("guest_info"),
         challenge=_challenge(fields.child("challenge")) if "challenge" in fields else None,
-        fetched_at=fields.integer("fetched_at", high=1 << 40) if "fetched_at" in fields else None,
+        fetched_at=fields.integer("fetched_at", high=LAST_SECOND) if "fetched_at" in fields else None,
         collateral=_collateral(fields) if "collateral" in fields else None,
     )
 
@@ -93,8 +93,16 @@ def _challenge(fields: Fields) -> Challenge:
         nonce=fields.hex("nonce", size=32),
         session=fields.hex("session", size=32),
         index=fields.integer("index", high=(1 << 32) - 1),
-        url=fields.text("url", max_chars=2048),
+        url=_printable(fields, "url"),
     )
+
+
+def _printable(fields: Fields, name: str) -> str:
+    """A name that will stand in reports: no control characters, nothing that turns the text around."""
+    text = fields.text(name, max_chars=2048)
+    if not text.isprintable():
+        raise Malformed("not printable", where=f"{fields.where}.{name}", got=shown(text, 40))
+    return text
 
 
 def _collateral(fields: Fields) -> Collateral:

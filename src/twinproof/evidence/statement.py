@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from twinproof.errors import Malformed
-from twinproof.wire import Fields, parse_object, shown, unhex
+from twinproof.wire import LAST_SECOND, Fields, parse_object, shown, unhex
 
 __all__ = ["DOMAIN", "Statement", "expected_report_data", "parse_statement"]
 
@@ -81,7 +81,7 @@ def parse_statement(text: str) -> Statement:
         instance_id=instance_id,
         signup_count=fields.integer("signup_count"),
         health=fields.text("health", max_chars=200),
-        issued_at=fields.integer("issued_at", high=1 << 40),
+        issued_at=fields.integer("issued_at", high=LAST_SECOND),
         eat_nonce=fields.hex("eat_nonce", size=32),
         tls_spki_sha256=_optional_digest(fields, "tls_spki_sha256"),
     )

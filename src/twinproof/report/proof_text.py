@@ -10,9 +10,17 @@ from twinproof.errors import TwinproofError
 from twinproof.names import short_source
 from twinproof.report.layout import bullet, marked, paragraph, shorten, table
 from twinproof.report.style import PLAIN, Style
-from twinproof.report.verdict_text import check_lines, explained, not_checked_lines, simulated_line, time_text
+from twinproof.report.verdict_text import (
+    age_lines,
+    check_lines,
+    explained,
+    not_checked_lines,
+    simulated_line,
+    time_text,
+)
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict
+from twinproof.wire import shown
 
 __all__ = ["Failure", "heading", "proof_text"]
 
@@ -31,6 +39,7 @@ def proof_text(
     failures: Sequence[Failure] = (),
     style: Style = PLAIN,
     *,
+    now: int,
     explain: bool = False,
 ) -> str:
     """Everything after the fetching: `proof` is None when fewer than two instances could be judged."""
@@ -56,7 +65,7 @@ def proof_text(
         lines += ["", *marked(Status.FAIL, f"{short_source(name)}: {error}", style)]
         if error.hint:
             lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
-    return "\n".join([*lines, "", *_verdict(proof, failures, names, style)]) + "\n"
+    return "\n".join([*lines, "", *_verdict(proof, failures, names, now, style)]) + "\n"
 
 
 def _titles(verdicts: Sequence[Verdict]) -> list[str]:
@@ -122,7 +131,7 @@ def _expected_differences(verdicts: Sequence[Verdict], style: Style) -> list[str
 def _explained_instances(verdicts: Sequence[Verdict], names: dict[str, str], style: Style) -> list[str]:
     lines: list[str] = []
     for verdict in verdicts:
-        lines += ["", f"{names[verdict.source]}, check by check"]
+        lines += ["", f"{shown(names[verdict.source], 200)}, check by check"]
         registers = verdict.claims.registers
         if registers:
             for name in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"):
@@ -133,7 +142,9 @@ def _explained_instances(verdicts: Sequence[Verdict], names: dict[str, str], sty
     return lines
 
 
-def _verdict(proof: Proof | None, failures: Sequence[Failure], names: dict[str, str], style: Style) -> list[str]:
+def _verdict(
+    proof: Proof | None, failures: Sequence[Failure], names: dict[str, str], now: int, style: Style
+) -> list[str]:
     lines = [style.rule(double=True)]
     if proof is None or failures:
         text = "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
@@ -144,6 +155,7 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], names: dict[str, 
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
         lines.append(style.paint(proof.outcome.value, "bold", colour))
         lines += paragraph(shorten(_sentence(proof, names), style), style)
+        lines += age_lines(proof.verdicts, now, style)
         if proof.simulated:
             lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
     if proof is not None:

@@ -9,8 +9,10 @@ from twinproof.report.layout import marked, paragraph, shorten
 from twinproof.report.style import PLAIN, Style
 from twinproof.verdict import Check, Question, Status
 from twinproof.verifier import Verdict
+from twinproof.wire import shown
 
 __all__ = [
+    "age_lines",
     "check_lines",
     "explained",
     "not_checked_lines",
@@ -19,6 +21,8 @@ __all__ = [
     "verdict_sentence",
     "verdict_text",
 ]
+
+RECENT_SECONDS = 600
 
 
 def time_text(seconds: int) -> str:
@@ -40,12 +44,25 @@ def verdict_sentence(verdict: Verdict) -> str:
     return "GENUINE" if verdict.fresh else "GENUINE, NOT SHOWN TO BE FRESH"
 
 
-def verdict_text(verdict: Verdict, style: Style = PLAIN, *, explain: bool = False) -> str:
-    """The whole report of `twinproof verify`."""
+def age_lines(verdicts: Iterable[Verdict], now: int, style: Style) -> list[str]:
+    """Evidence that was not collected just now says nothing about now, however fresh it was for its collector."""
+    oldest = min(verdict.at for verdict in verdicts)
+    if abs(now - oldest) <= RECENT_SECONDS:
+        return []
+    text = f"This was so at {time_text(oldest)}: evidence that is older than this run says nothing about now."
+    return [style.paint(line, "yellow") for line in paragraph(text, style)]
+
+
+def verdict_text(verdict: Verdict, style: Style = PLAIN, *, now: int, explain: bool = False) -> str:
+    """The whole report of `twinproof verify`; `now` is the reader's clock (unix seconds)."""
     lines: list[str] = []
     if verdict.simulated:
         lines += simulated_line({verdict.root.name}, style)
-    lines += [style.rule(double=True), f"  {style.ellipsis(verdict.title, style.width - 2)}", style.rule(double=True)]
+    lines += [
+        style.rule(double=True),
+        f"  {style.ellipsis(shown(verdict.title, 200), style.width - 2)}",
+        style.rule(double=True),
+    ]
     lines += _facts(verdict, style)
     for question, heading in ((Question.GENUINE, "GENUINE?"), (Question.WANTED, "AS EXPECTED?")):
         lines += ["", heading]
@@ -56,7 +73,7 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, explain: bool = Fals
     lines += ["", style.rule()]
     colour = "green" if verdict.accepted else "red"
     lines += [style.paint(verdict_sentence(verdict), "bold", colour)]
-    lines += [f"  judged at {time_text(verdict.at)}"]
+    lines += [f"  judged at {time_text(verdict.at)}", *age_lines([verdict], now, style)]
     lines += not_checked_lines(
         ((check.id, check.reason) for check in verdict.checks if check.status is Status.NOT_CHECKED), style
     )
@@ -93,7 +110,7 @@ def _facts(verdict: Verdict, style: Style) -> list[str]:
     if claims.statement:
         statement = claims.statement
         facts += [("Version", f"{statement.version} ({statement.git_sha[:12]}), {statement.environment}")]
-    return [f"  {name.ljust(14)}{style.ellipsis(value, style.width - 16)}" for name, value in facts]
+    return [f"  {name.ljust(14)}{style.ellipsis(shown(value, 1000), style.width - 16)}" for name, value in facts]
 
 
 def check_lines(check: Check, style: Style) -> list[str]:
