@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twinproof.errors import EvidenceError, Malformed, UsageError
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence, Origin
-from twinproof.sources.files import evidence_from_bytes, load_evidence, read_file, save_bundle, write_atomically
+from twinproof.sources.files import evidence_from_bytes, load_evidence, read_file, save_bundle
 
 QUOTE = b"\x04\x00" + bytes(50)
 
@@ -98,17 +98,3 @@ def test_a_directory_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> 
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="cannot write"):
         save_bundle(str(tmp_path / "file"), evidence("https://x"))
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def broken(_: object, __: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Path, "replace", broken)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from loopback import answering, http_answer, serving
 from twinproof.errors import Unavailable, UsageError
-from twinproof.sources.http import HttpClient, masked
+from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
 
 PATIENCE = 1.0
@@ -94,7 +94,7 @@ def test_an_announced_size_over_the_cap_is_refused_before_reading(client: HttpCl
 
 
 def test_a_body_shorter_than_announced_is_not_an_answer(client: HttpClient) -> None:
-    with answering(http_answer(b"abc", length=100)) as url, pytest.raises(Unavailable, match="no answer"):
+    with answering(http_answer(b"abc", length=100)) as url, pytest.raises(Unavailable, match="no complete answer"):
         client.get(url, max_bytes=MAX)
 
 
@@ -125,12 +125,12 @@ def test_a_compressed_answer_is_refused_as_it_could_be_a_bomb(client: HttpClient
 
 
 def test_a_connection_that_is_closed_at_once_is_unavailable(client: HttpClient) -> None:
-    with serving(lambda *_: None) as url, pytest.raises(Unavailable, match="no answer"):
+    with serving(lambda *_: None) as url, pytest.raises(Unavailable, match="no complete answer"):
         client.get(url, max_bytes=MAX)
 
 
 def test_garbage_instead_of_http_is_unavailable(client: HttpClient) -> None:
-    with answering(b"\x00\x01garbage\r\n\r\n") as url, pytest.raises(Unavailable, match="no answer"):
+    with answering(b"\x00\x01garbage\r\n\r\n") as url, pytest.raises(Unavailable, match="no complete answer"):
         client.get(url, max_bytes=MAX)
 
 
@@ -160,7 +160,6 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(client: HttpClient) -> 
     with pytest.raises(UsageError) as caught:
         client.get("https://user:secret@host/?token=secret", max_bytes=MAX)
     assert "secret" not in str(caught.value)
-    assert masked("https://u:p@h/x?key=1") == "https://h/x"
 
 
 def test_every_exception_of_the_http_library_is_mapped() -> None:

@@ -11,6 +11,7 @@ from loopback import Handler, answering, http_answer, serving
 from twinproof.errors import Malformed, Unavailable, UsageError
 from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
+from twinproof.sources import instance
 from twinproof.sources.http import HttpClient
 from twinproof.sources.instance import fetch_evidence, info_urls
 from twinproof.sources.limits import Limits
@@ -24,6 +25,13 @@ ANSWER = {
     "vm_config": "{}",
     "app_compose": "{}\n",
 }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_on_the_agents_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Port 8090 of the machine that runs the tests is none of our business."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(instance, "AGENT_PORT", listener.getsockname()[1])
 
 
 def fetch(url: str, challenge: Challenge = CHALLENGE) -> Evidence:
@@ -66,7 +74,8 @@ def test_the_toy_example_answers_our_nonce_with_its_exact_texts() -> None:
         (json.dumps({name: value for name, value in ANSWER.items() if name != "statement"}), "missing member"),
         (json.dumps(ANSWER)[:-1] + ',"quote":"00"}', "duplicate JSON member"),
         ('{"quote": ', "not JSON"),
-        ("[]", "not a JSON object"),
+        (json.dumps({**ANSWER, "schema": 1}), "wrong type"),
+        (json.dumps({name: value for name, value in ANSWER.items() if name != "schema"}), "unknown form"),
     ],
 )
 def test_an_answer_with_a_defect_is_malformed_and_not_a_reason_to_look_elsewhere(body: str, reason: str) -> None:
@@ -97,9 +106,12 @@ def test_without_an_attestation_endpoint_dstack_itself_is_asked() -> None:
         fetch(url)
 
 
-def test_a_broken_guest_agent_answer_is_malformed() -> None:
-    with serving(routes(prpc_Worker_Info=http_answer(b'{"app_id": 1}'))) as url, pytest.raises(Malformed):
-        fetch(url)
+def test_a_broken_guest_agent_answer_is_malformed_and_says_where() -> None:
+    info = {"app_id": 1, "tcb_info": "", "app_cert": ""}
+    with serving(routes(prpc_Worker_Info=http_answer(json.dumps(info).encode()))) as url:
+        with pytest.raises(Malformed, match="wrong type") as caught:
+            fetch(url)
+        assert caught.value.where == f"{url}/prpc/Worker.Info: Info.app_id"
 
 
 def test_what_is_no_url_is_a_usage_error() -> None:
@@ -117,5 +129,8 @@ def test_what_is_no_url_is_a_usage_error() -> None:
         ("http://[::1]:80", "http://[::1]:8090"),
     ],
 )
-def test_the_guest_agent_is_looked_for_at_the_gateways_name_or_on_port_8090(url: str, expected: str) -> None:
+def test_the_guest_agent_is_looked_for_at_the_gateways_name_or_on_port_8090(
+    url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "AGENT_PORT", 8090)
     assert list(info_urls(url)) == [url.rstrip("/"), expected]

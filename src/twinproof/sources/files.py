@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from twinproof.dstack.get_quote import parse_quote_answer
-from twinproof.errors import Malformed, UsageError
+from twinproof.errors import Malformed, Unavailable, UsageError
 from twinproof.evidence.bundle import MAX_BUNDLE_BYTES, SCHEMA, bundle_to_json, parse_bundle
 from twinproof.evidence.evidence import Evidence, Origin
+from twinproof.sources import answers
+from twinproof.sources.disk import write_new
 from twinproof.wire import parse_object, shown, unhex
 
-__all__ = ["evidence_from_bytes", "load_evidence", "read_file", "save_bundle", "write_atomically"]
+__all__ = ["evidence_from_bytes", "load_evidence", "read_file", "save_bundle"]
 
 STANDARD_INPUT = "-"
 MAX_EVIDENCE_BYTES = 2 * MAX_BUNDLE_BYTES
-_HEX_TEXT = re.compile(rb"\s*(?:0x)?(?:[0-9a-fA-F]{2})+\s*")
+_HEX_TEXT = re.compile(rb"(?:0[xX])?[0-9a-fA-F]+")
+_WHITE_SPACE = b" \t\r\n"
 _QUOTE_STARTS = (b"\x03\x00", b"\x04\x00", b"\x05\x00")
+_NOT_UTF_8 = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_MAX_STEM = 100
+_KNOWN = "a quote, a GetQuote or Attest answer, a versioned attestation or a bundle"
 
 
 def read_file(name: str, what: str, *, max_bytes: int) -> bytes:
@@ -47,33 +50,51 @@ def load_evidence(name: str) -> Evidence:
 def evidence_from_bytes(data: bytes, source: str) -> Evidence:
     """Tell the kind by the first bytes, then read it strictly. Raises Malformed.
 
-    `{`            JSON: a bundle by its `schema`, else a GetQuote or Attest answer
-    hex digits     the same binary forms as text, with or without 0x
+    `{`                   JSON: a bundle or an answer of the app by its `schema`; a guest agent's Info by its members;
+                          any other is a GetQuote or Attest answer
+    hex digits            one of the binary forms below as text, with or without 0x, on one line or more
     03 00, 04 00, 05 00   a raw quote
     00, 80..8f, de, df    a versioned attestation
+    No form starts as another does: binary forms never start with a hex digit, `{` or white space.
     """
-    if data.lstrip()[:1] == b"{":
+    text = data.lstrip(_WHITE_SPACE)
+    if text[:1] == b"{":
         return _from_json(data, source)
-    if _HEX_TEXT.fullmatch(data):
-        text = data.strip().decode("ascii").removeprefix("0x")
-        data = unhex(text, source, max_size=MAX_EVIDENCE_BYTES)
+    digits = data.translate(None, _WHITE_SPACE)
+    if _HEX_TEXT.fullmatch(digits):
+        data = unhex(digits.decode("ascii").lower().removeprefix("0x"), source)
     if data[:2] in _QUOTE_STARTS:
         return Evidence(source=source, origin=Origin.QUOTE, quote=data)
     if data and (data[0] == 0 or 0x80 <= data[0] <= 0x8F or data[0] in (0xDE, 0xDF)):
         return Evidence(source=source, origin=Origin.ATTESTATION, attestation=data)
+    hint = ""
+    if text[:1] == b"<":
+        hint = "an HTML page was saved here"
+    elif data.startswith(_NOT_UTF_8):
+        hint = "the file starts with a byte order mark: save it as UTF-8 without one"
     raise Malformed(
         "not evidence of a known kind",
         where=source,
         got=f"{len(data)} bytes starting with {data[:4].hex() or 'nothing'}",
-        expected="a quote, a GetQuote or Attest answer, a versioned attestation or a bundle",
-        hint="an HTML page was saved here" if data.lstrip()[:1] == b"<" else "",
+        expected=_KNOWN,
+        hint=hint,
     )
 
 
 def _from_json(data: bytes, source: str) -> Evidence:
     fields = parse_object(data, source, max_bytes=MAX_EVIDENCE_BYTES)
-    if fields.raw.get("schema") == SCHEMA:
+    schema = fields.raw.get("schema")
+    if schema == SCHEMA:
         return parse_bundle(data)
+    try:
+        if schema == answers.SCHEMA:
+            return answers.read_attestation(data, source, source)
+        if answers.is_guest_info(fields):
+            return answers.read_guest_info(data, source, source)
+    except Unavailable as error:  # no other address to ask: this file is what there is
+        raise Malformed(error.what, where=error.where, got=error.got, hint=error.hint) from error
+    if schema is not None:
+        raise Malformed("an unknown schema", where=f"{source}.schema", got=shown(schema), expected=SCHEMA)
     answer = parse_quote_answer(data)
     origin = Origin.GET_QUOTE if answer.quote is not None else Origin.ATTESTATION
     return Evidence(
@@ -87,37 +108,22 @@ def _from_json(data: bytes, source: str) -> Evidence:
 
 
 def save_bundle(directory: str, evidence: Evidence) -> Path:
-    """Write the bundle as `<name>.json`, whole or not at all; another content never replaces one that is there."""
+    """Write the bundle as `<host and path>.json`, whole or not at all; it never takes the place of another content."""
     text = bundle_to_json(evidence).encode()
-    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", evidence.source.partition("://")[2] or Path(evidence.source).name).strip(
-        "-."
-    )
+    name = evidence.source.partition("://")[2] or Path(evidence.source).name
+    stem = re.sub(r"[^A-Za-z0-9.-]+", "-", name)[:_MAX_STEM].strip("-.") or "evidence"
     folder = Path(directory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
-            path = folder / (f"{stem or 'evidence'}.json" if number == 1 else f"{stem or 'evidence'}-{number}.json")
-            if not path.exists():
-                write_atomically(path, text)
-                return path
-            if path.read_bytes() == text:
-                return path
-    except OSError as error:
-        raise UsageError(f"cannot write: {error.strerror}", where=f"--save {shown(directory)}") from error
+            path = folder / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+            try:
+                write_new(path, text)
+            except FileExistsError:
+                if not path.is_file() or path.read_bytes() != text:
+                    continue
+            return path
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"cannot write: {reason}", where=f"--save {shown(directory)}") from error
     raise UsageError("too many bundles of one name", where=f"--save {shown(directory)}", got=stem)
-
-
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """A reader sees the old file or the new one, never half of it. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -1,39 +1,44 @@
 """GET, bounded in bytes and in time. Whatever the other side does, the answer is bytes or Unavailable, soon.
 
-Clients of this kind time single reads, so a server that sends a byte now and then could hold them for ever; here one
-timer covers the whole request, and cuts the connection. Redirects stay on their host. Nothing is decompressed.
+One deadline covers a request with its redirects, which stay on their host. Nothing is decompressed, no cookies are
+kept, and proxies of the environment are not used: the connection goes where the URL says.
 """
 
 from __future__ import annotations
 
-import os
-import socket
+import contextlib
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
-from threading import Event, Thread
-from urllib.parse import SplitResult, urljoin, urlsplit
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-from urllib3.response import HTTPResponse
+from typing import TYPE_CHECKING
 
 from twinproof.errors import Unavailable, UsageError
+from twinproof.sources.bounded_socket import Allowance, TlsSocket, connected
+from twinproof.sources.http_failures import explained
 from twinproof.sources.limits import Limits
+from twinproof.sources.urls import joined, masked, origin, split_url
 from twinproof.wire import shown
 
-__all__ = ["Fetched", "HttpClient", "masked", "split_url"]
+if TYPE_CHECKING:
+    from urllib3.response import HTTPResponse
+
+__all__ = ["Fetched", "HttpClient"]
 
 USER_AGENT = "twinproof"
 _CHUNK = 64 * 1024
+_HEADERS = 1 << 20  # of one request, redirects included; a chunked body may take as much again as it holds
+_OK = 200
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One answer, whatever its status. Header names are lower case. `tls_certificate` is the peer's, DER."""
+    """One answer, whatever its status. Header names are lower case. `tls_certificate` is the peer's, DER.
+
+    The body of a status other than 200 is cut off at `Limits.error_body`: it is for a message.
+    """
 
     url: str
     status: int
@@ -42,195 +47,154 @@ class Fetched:
     tls_certificate: bytes | None
 
 
-def split_url(url: str) -> SplitResult:
-    """Only http and https, with a host, without user or password. Raises UsageError."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError("not a URL", got=shown(url), hint="https://host or http://host:port") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise UsageError("not an http or https URL", got=shown(masked(url)), hint="https://host or http://host:port")
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("a URL with a user or a password", got=shown(masked(url)), hint="leave them out")
-    if not url.isascii() or any(character <= " " for character in url):
-        raise UsageError("a URL with characters that belong encoded", got=shown(url))
-    return parts
-
-
-def masked(url: str) -> str:
-    """The URL without user, password and query, for messages."""
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme + separator + host.rpartition("@")[2] + slash + path.partition("?")[0]
-
-
 class HttpClient:
-    """Holds the limits and the TLS settings; one connection per request."""
+    """Holds the limits and the TLS settings, one connection per request; may be shared by threads."""
 
     def __init__(self, limits: Limits | None = None, *, ca_file: str | None = None) -> None:
         self.limits = limits or Limits()
-        try:
-            self._verified = ssl.create_default_context(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(
-                "cannot read certificate authorities", where=f"--ca-file {ca_file}", got=str(error)
-            ) from error
-        self._unverified = ssl.create_default_context()
-        self._unverified.check_hostname = False
-        self._unverified.verify_mode = ssl.CERT_NONE  # for RA-TLS alone: there the quote vouches for the key
+        self._lock = threading.Lock()
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        if ca_file is not None:  # a mistake of the user, to be told before anything is asked
+            self._contexts[True] = _verifying(ca_file)
 
     def get(self, url: str, *, max_bytes: int, verify_tls: bool = True) -> Fetched:
         """GET with redirects on the same host followed. Raises Unavailable; UsageError for what is no URL."""
-        first = url
-        for _ in range(self.limits.max_redirects + 1):
-            answer = self._get_once(url, max_bytes, verify_tls=verify_tls)
+        split_url(url)
+        first, hops = url, self.limits.max_redirects
+        allowance = Allowance(self.limits.total_timeout, 2 * max_bytes + _HEADERS)
+        for _ in range(hops + 1):
+            answer = self._get_once(url, max_bytes, allowance, verify_tls=verify_tls)
             target = answer.headers.get("location")
             if answer.status not in _REDIRECTS or target is None:
                 return answer
             url = _same_host(url, target)
-        raise Unavailable("too many redirects", where=masked(first), expected=f"at most {self.limits.max_redirects}")
+        raise Unavailable("too many redirects", where=masked(first), expected=f"at most {hops}")
 
-    def _get_once(self, url: str, max_bytes: int, *, verify_tls: bool) -> Fetched:
+    def peer_certificate(self, url: str) -> bytes:
+        """DER certificate of an https server, read in a handshake that believes nothing. Raises Unavailable."""
+        scheme, host, port = origin(url)
+        if scheme != "https":
+            raise Unavailable("no certificate without https", where=masked(url))
+        allowance = Allowance(self.limits.total_timeout, _HEADERS)
+        timeout = self.limits.connect_timeout
+        try:
+            sock = connected(host, port, allowance, connect_timeout=timeout, tls=self._context(verified=False))
+            with sock:
+                certificate = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+        except (OSError, ValueError) as error:
+            raise explained(error, url, allowance, self.limits) from error
+        if certificate is None:
+            raise Unavailable("the server showed no certificate", where=masked(url))
+        return certificate
+
+    def _get_once(self, url: str, max_bytes: int, allowance: Allowance, *, verify_tls: bool) -> Fetched:
+        # Only a command that fetches something pays for the import.
+        from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        scheme, host, port = origin(url)
         parts = split_url(url)
-        where = masked(url)
-        path = parts.path or "/"
-        if parts.query:
-            path += f"?{parts.query}"
-        connection = self._connection(parts, verify_tls=verify_tls)
-        with _deadline(connection, self.limits.total_timeout) as late:
-            try:
-                connection.connect()
-                certificate = _peer_certificate(connection)
+        context = self._context(verified=verify_tls) if scheme == "https" else None
+        try:
+            with contextlib.ExitStack() as stack:
+                sock = connected(host, port, allowance, connect_timeout=self.limits.connect_timeout, tls=context)
+                stack.callback(sock.close)
+                certificate = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+                connection = (HTTPConnection if context is None else HTTPSConnection)(host, port)
+                stack.callback(connection.close)
+                connection.sock = sock
                 connection.request(
                     "GET",
-                    path,
+                    (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
                     headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
                     preload_content=False,
                     decode_content=False,
                 )
                 response = connection.getresponse()
-                body = _body(response, max_bytes, where)
-            except Unavailable:
-                raise
-            except (HTTPError, HTTPException, OSError, ValueError) as error:
-                if late.is_set():
-                    raise Unavailable(
-                        "no complete answer in time", where=where, expected=f"within {self.limits.total_timeout:g} s"
-                    ) from error
-                raise _unavailable(error, where) from error
-        if late.is_set():
-            raise Unavailable(
-                "no complete answer in time", where=where, expected=f"within {self.limits.total_timeout:g} s"
-            )
+                stack.callback(response.close)
+                if response.status == _OK:
+                    body = _whole_body(response, max_bytes, masked(url))
+                else:
+                    body = _start_of_body(response, min(max_bytes, self.limits.error_body))
+        except (HTTPError, HTTPException, OSError, ValueError) as error:
+            raise explained(error, url, allowance, self.limits) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Fetched(url, response.status, headers, body, certificate)
 
-    def _connection(self, parts: SplitResult, *, verify_tls: bool) -> _Plain | _Tls:
-        timeout = min(self.limits.connect_timeout, self.limits.total_timeout)
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return _Plain(host, parts.port, timeout=timeout)
-        context = self._verified if verify_tls else self._unverified
-        return _Tls(host, parts.port, timeout=timeout, ssl_context=context)
+    def _context(self, *, verified: bool) -> ssl.SSLContext:
+        """Made when it is needed: reading the system's authorities takes longer than judging a file."""
+        with self._lock:
+            if verified not in self._contexts:
+                self._contexts[verified] = _verifying(None) if verified else _believing_nothing()
+            return self._contexts[verified]
 
 
-class _Cuttable:
-    """Keeps a second handle on the connection, which works in every phase, the TLS handshake included."""
-
-    _handle: socket.socket | None = None
-
-    def keep(self, sock: socket.socket) -> socket.socket:
-        self._handle = socket.socket(fileno=os.dup(sock.fileno()))
-        return sock
-
-    def cut(self) -> None:
-        if self._handle is not None:
-            with suppress(OSError):
-                self._handle.shutdown(socket.SHUT_RDWR)
-
-    def drop(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-
-
-class _Plain(HTTPConnection, _Cuttable):
-    def _new_conn(self) -> socket.socket:
-        return self.keep(super()._new_conn())
-
-
-class _Tls(HTTPSConnection, _Cuttable):
-    def _new_conn(self) -> socket.socket:
-        return self.keep(super()._new_conn())
-
-
-@contextmanager
-def _deadline(connection: _Plain | _Tls, seconds: float) -> Iterator[Event]:
-    """Cut the connection after `seconds`, whatever it is doing; the event says whether that happened."""
-    late, done = Event(), Event()
-
-    def watch() -> None:
-        if not done.wait(seconds):
-            late.set()
-            connection.cut()
-            while not done.wait(0.1):  # a connection that was only being made when the time was up
-                connection.cut()
-
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
+def _verifying(ca_file: str | None) -> ssl.SSLContext:
     try:
-        yield late
-    finally:
-        done.set()
-        watcher.join()
-        connection.close()
-        connection.drop()
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # SSLError is one
+        raise UsageError(
+            "cannot read certificate authorities",
+            where=f"--ca-file {shown(ca_file or 'of the system')}",
+            got=shown(error.strerror or str(error)),
+            expected="certificates in PEM",
+        ) from error
+    context.sslsocket_class = TlsSocket
+    return context
 
 
-def _peer_certificate(connection: HTTPConnection) -> bytes | None:
-    sock = connection.sock
-    return sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+def _believing_nothing() -> ssl.SSLContext:
+    """For RA-TLS alone: there the quote in the certificate vouches for the key, and no name does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.sslsocket_class = TlsSocket
+    return context
 
 
-def _body(response: HTTPResponse, max_bytes: int, where: str) -> bytes:
+def _whole_body(response: HTTPResponse, max_bytes: int, where: str) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise Unavailable("a compressed answer was not asked for", where=where, got=shown(encoding, 40))
-    length = response.headers.get("content-length", "")
-    if length.isdigit() and len(length) < 20 and int(length) > max_bytes:
+        raise Unavailable("a compressed answer, which was not asked for", where=where, got=shown(encoding, 40))
+    length = response.headers.get("content-length", "").strip()
+    if length.isascii() and length.isdigit() and int(length[:20]) > max_bytes:
         raise Unavailable(
-            "the answer is too large", where=where, got=f"{length} bytes", expected=f"at most {max_bytes}"
+            "the answer is too large", where=where, got=f"{length[:20]} bytes", expected=f"at most {max_bytes} bytes"
         )
     body = bytearray()
     for chunk in response.stream(_CHUNK, decode_content=False):
         body += chunk
         if len(body) > max_bytes:
-            raise Unavailable("the answer is too large", where=where, got="more", expected=f"at most {max_bytes} bytes")
+            raise Unavailable("the answer is too large", where=where, expected=f"at most {max_bytes} bytes")
     return bytes(body)
 
 
+def _start_of_body(response: HTTPResponse, size: int) -> bytes:
+    """What there is, for a message; an error that ends badly is still that error."""
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    body = bytearray()
+    with contextlib.suppress(HTTPError, HTTPException, OSError, ValueError):
+        for chunk in response.stream(size, decode_content=False):
+            body += chunk
+            if len(body) >= size:
+                break
+    return bytes(body[:size])
+
+
 def _same_host(url: str, target: str) -> str:
-    new = urljoin(url, target)
     try:
-        old_parts, new_parts = split_url(url), split_url(new)
+        new = joined(url, target)
+        here, there = origin(url), origin(new)
     except UsageError as error:
-        raise Unavailable("redirected to what is no URL", where=masked(url), got=shown(target)) from error
-    if (old_parts.scheme, old_parts.netloc) != (new_parts.scheme, new_parts.netloc):
+        raise Unavailable("redirected to what is no URL", where=masked(url), got=masked(target)) from error
+    if here != there:
+        scheme, host, port = here
         raise Unavailable(
             "redirected to another host",
             where=masked(url),
-            got=shown(masked(new)),
-            expected=f"{old_parts.scheme}://{old_parts.netloc}",
-            hint="give that URL yourself if it is the instance you mean",
+            got=masked(new),
+            expected=f"{scheme}://{host}:{port}",
+            hint="give that URL yourself if it is the one you mean",
         )
     return new
-
-
-def _unavailable(error: Exception, where: str) -> Unavailable:
-    reason = shown(str(error.__cause__ or error.args[-1] if error.args else error), 160)
-    hint = ""
-    if isinstance(error, ssl.SSLError) or "certificate" in reason.lower() or "ssl" in type(error).__name__.lower():
-        hint = "the certificate is not valid here: --ca-file names another authority, --ra-tls trusts the quote in it"
-    elif "refused" in reason.lower():
-        hint = "nothing listens there: is the instance up, and is this its port?"
-    return Unavailable(f"no answer ({type(error).__name__}: {reason})", where=where, hint=hint)

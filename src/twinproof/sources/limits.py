@@ -9,12 +9,16 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds. `total_timeout` covers one request from connect to its last byte."""
+    """Sizes in bytes, times in seconds."""
 
     total_timeout: float = 30.0
+    """One request, from looking up the host to the last byte, redirects included."""
     connect_timeout: float = 10.0
+    """One address of a host."""
     max_redirects: int = 3
     attestation: int = 8 << 20
     guest_info: int = 16 << 20
     collateral_part: int = 1 << 20
+    """A signed document, or a CRL; as hex text a CRL may be half as large."""
     error_body: int = 2048
+    """What is read of an answer that is an error: enough for a message."""
