@@ -26,6 +26,7 @@ RANK = {
     "claims": 5,
     "wanted": 6,
     "verifier": 7,
+    "comparison_rules": 6,
     "comparison": 8,
     "report": 9,
     "release": 9,
