@@ -105,7 +105,22 @@ def test_stripping_the_challenge_leaves_freshness_unchecked_and_never_passed() -
 def test_an_answer_made_for_another_url_is_stale() -> None:
     evidence = Instance().evidence()
     elsewhere = challenge_for(SESSION, 0, "https://elsewhere.example")
-    assert failed(judge(edited(evidence, challenge=elsewhere))) == {"evidence.nonce": "Stale"}
+    moved = edited(evidence, challenge=elsewhere, source="https://elsewhere.example")
+    assert failed(judge(moved)) == {"evidence.nonce": "Stale"}
+
+
+def test_an_answer_cannot_be_shown_as_another_urls() -> None:
+    moved = edited(Instance().evidence(), source="https://prod1.example")
+    assert failed(judge(moved)) == {"evidence.nonce": "Contradiction"}
+
+
+def test_bytes_after_the_quote_are_pointed_out_unless_they_are_padding() -> None:
+    evidence = Instance().evidence()
+    assert evidence.quote is not None
+    padded = judge(edited(evidence, quote=evidence.quote + bytes(70)))
+    followed = judge(edited(evidence, quote=evidence.quote + b"more"))
+    assert padded.check("dcap.quote_format").status is Status.PASS
+    assert followed.check("dcap.quote_format").status is Status.WARN
 
 
 @pytest.mark.parametrize("name", ["compose_hash", "app_id", "instance_id"])

@@ -45,6 +45,14 @@ def test_the_sentence_follows_the_verdict() -> None:
     assert "\nNOT GENUINE\n" in verdict_text(judge(edited(honest, app_compose="{}")), now=AT)
 
 
+def test_what_a_reader_has_to_know_is_in_the_comparison_once() -> None:
+    proof = compare(verdicts())
+    text = " ".join(proof_text(proof, proof.verdicts, now=AT).split())
+    warnings = [check for check in proof.verdicts[0].checks if check.status is Status.WARN]
+    for check in warnings:
+        assert text.count(f"[{check.id}]") == 1
+
+
 def test_old_evidence_says_that_it_is_old() -> None:
     verdict = verdicts()[0]
     assert "says nothing about now" not in verdict_text(verdict, now=AT + 60)

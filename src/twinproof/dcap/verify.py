@@ -62,6 +62,8 @@ def appraise(
             parsed = parse_quote(quote)
             if parsed.trailing:
                 entry.explain("after the end", f"{len(parsed.trailing)} bytes, ignored")
+            if any(parsed.trailing):  # zeros are how a fixed-size buffer looks
+                entry.warning = f"{len(parsed.trailing)} bytes after the quote's end, not all zero, were ignored"
         with ledger.step("dcap.header"):  # 2
             check_header(parsed)
         with ledger.step("dcap.certification_data"):  # 3

@@ -128,6 +128,13 @@ def _check_nonce(evidence: Evidence, statement: Statement, ledger: Ledger) -> No
                 got=challenge.nonce.hex(),
                 expected=derived.hex(),
             )
+        if challenge.url != evidence.source:
+            raise Contradiction(
+                "the challenge was for another address than this evidence claims to come from",
+                where="challenge.url",
+                got=challenge.url,
+                expected=evidence.source,
+            )
         entry.got, entry.expected = statement.eat_nonce.hex(), derived.hex()
         if statement.eat_nonce != derived:
             raise Stale(

@@ -53,6 +53,8 @@ def proof_text(
                 lines += marked(
                     Status.FAIL, f"{names[verdict.source]}: {shorten(check.reason, style)} [{check.id}]", style
                 )
+        for (step_id, reason), who in _warnings(verdicts, names).items():
+            lines += marked(Status.WARN, f"{', '.join(who)}: {shorten(reason, style)} [{step_id}]", style)
         for check in proof.checks if proof is not None else ():
             if check.status is not Status.NOT_CHECKED:
                 lines += check_lines(check, style)
@@ -66,6 +68,16 @@ def proof_text(
         if error.hint:
             lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
     return "\n".join([*lines, "", *_verdict(proof, failures, names, now, style)]) + "\n"
+
+
+def _warnings(verdicts: Sequence[Verdict], names: dict[str, str]) -> dict[tuple[str, str], list[str]]:
+    """What a reader has to know although it is no failure; the same on several instances is said once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for verdict in verdicts:
+        for check in verdict.checks:
+            if check.status is Status.WARN:
+                found.setdefault((check.id, check.reason), []).append(names[verdict.source])
+    return found
 
 
 def _titles(verdicts: Sequence[Verdict]) -> list[str]:

@@ -7,7 +7,6 @@ own path, which Intel keeps on another host. URLs are made from the CA's name, n
 from __future__ import annotations
 
 import json
-from typing import Literal
 from urllib.parse import unquote
 
 from twinproof.dcap.collateral import Collateral
@@ -58,10 +57,11 @@ class CollateralSource:
         self._cache = cache or CollateralCache(None)
         self._flights: SingleFlight[Collateral] = SingleFlight()
 
-    def fetch(
-        self, fmspc: bytes, ca: Literal["platform", "processor"], tee: Literal["SGX", "TDX"], *, at: int
-    ) -> Collateral:
-        """A set for this platform; `at` decides whether a kept one will do. Raises Unavailable, Malformed."""
+    def fetch(self, fmspc: bytes, ca: str, tee: str, *, at: int) -> Collateral:
+        """A set for this platform: 6 bytes, platform or processor, SGX or TDX. Raises Unavailable, Malformed.
+
+        `at` (unix seconds) decides whether a kept set will do.
+        """
         key = (self._base, self._root_crl_url, tee, fmspc.hex(), ca)
         return self._flights.run(key, lambda: self._kept_or_fetched(key, fmspc, ca, tee, at))
 
