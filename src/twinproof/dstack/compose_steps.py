@@ -107,8 +107,8 @@ def list_unmeasured(app_compose: str | None, measured: bool, ledger: Ledger) -> 
     notices: tuple[Notice, ...] = ()
     with ledger.group(), ledger.step(step_id) as entry:
         notices = unmeasured_inputs(app_compose)
-        for notice in notices:
-            entry.explain(notice.id, f"{notice.text}{': ' if notice.detail else ''}{notice.detail}")
-        if notices:
-            entry.warning = f"{len(notices)} to know about: {', '.join(notice.id for notice in notices)}"
+        said = [f"{notice.text}{': ' if notice.detail else ''}{notice.detail}" for notice in notices]
+        for notice, text in zip(notices, said, strict=True):
+            entry.explain(notice.id, text)
+        entry.warning = "; ".join(said)
     return notices
