@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -205,3 +207,19 @@ def test_collateral_is_cached_until_it_is_old(
     assert main(["verify", "prod9", *arguments]) == 0
     assert len(entry.read_bytes()) > 100
     capsys.readouterr()
+
+
+def test_the_script_that_users_know_runs_the_same_comparison(world: World) -> None:
+    script = Path(__file__).resolve().parents[2] / "scripts" / "compare-instances.sh"
+    urls = [instance.url for instance in world.instances.values()]
+    done = subprocess.run([str(script), *urls, *flags(world)], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nPROOF COMPLETE\n" in done.stdout
+    assert subprocess.run([str(script)], check=False, capture_output=True, timeout=60).returncode == 2
+
+
+def test_the_devnet_is_reached_through_the_command() -> None:
+    command = [sys.executable, "-m", "twinproof", "devnet", "faults"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert all(fault.value in done.stdout for fault in Fault)
