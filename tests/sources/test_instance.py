@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from loopback import Handler, answering, http_answer, serving
+from loopback import Handler, Identity, answering, dead_port, http_answer, serving
+from twinproof.dcap.collateral import Collateral
+from twinproof.dcap.roots import TrustRoot
 from twinproof.errors import Malformed, Unavailable, UsageError
 from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
-from twinproof.sources import instance
+from twinproof.sources import clock, instance
 from twinproof.sources.http import HttpClient
 from twinproof.sources.instance import fetch_evidence, info_urls
 from twinproof.sources.limits import Limits
+from twinproof.verifier import Verifier
+from twinproof_devnet.boot import Boot
+from twinproof_devnet.collateral import make
+from twinproof_devnet.confidential_vm import ConfidentialVm
+from twinproof_devnet.guest_agent import GuestAgent
+from twinproof_devnet.host import TdxHost
+from twinproof_devnet.kms import Kms
+from twinproof_devnet.pki import Pki
 
 CHALLENGE = challenge_for(bytes(32), 0, "x")
 ANSWER = {
@@ -30,12 +42,15 @@ ANSWER = {
 @pytest.fixture(autouse=True)
 def _nothing_on_the_agents_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Port 8090 of the machine that runs the tests is none of our business."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        monkeypatch.setattr(instance, "AGENT_PORT", listener.getsockname()[1])
+    monkeypatch.setattr(instance, "AGENT_PORT", dead_port())
 
 
 def fetch(url: str, challenge: Challenge = CHALLENGE) -> Evidence:
-    return fetch_evidence(url, challenge, HttpClient(Limits(total_timeout=2, connect_timeout=2)))
+    return fetch_evidence(url, challenge, quick())
+
+
+def quick() -> HttpClient:
+    return HttpClient(Limits(total_timeout=2, connect_timeout=2))
 
 
 def routes(**bodies: bytes) -> Handler:
@@ -119,18 +134,142 @@ def test_what_is_no_url_is_a_usage_error() -> None:
         fetch("prod9")
 
 
+@pytest.mark.parametrize("url", ["http://host?x=1", "http://host/#app"])
+def test_a_url_that_nothing_can_be_appended_to_is_a_usage_error(url: str) -> None:
+    with pytest.raises(UsageError, match="query or a fragment"):
+        fetch(url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b'"ok"', b"ok", b"", b"{}", b'{"status": "ok"}', b"<html>"],
+)
+def test_an_answer_of_another_kind_leads_to_the_guest_agent(body: bytes) -> None:
+    with answering(http_answer(body)) as url, pytest.raises(Unavailable, match="no attestation found") as caught:
+        fetch(url)
+    text = str(caught.value)
+    assert f"{url}/attestation: " in text
+    assert f"{url}/prpc/Worker.Info: " in text
+    assert f"http://127.0.0.1:{instance.AGENT_PORT}/prpc/Worker.Info: no connection" in text
+
+
+def test_a_dead_instance_is_not_looked_for_elsewhere() -> None:
+    url = f"http://127.0.0.1:{dead_port()}"
+    with pytest.raises(Unavailable, match="no connection") as caught:
+        fetch(url)
+    assert caught.value.where == f"{url}/attestation"
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        (f"https://{'ab' * 20}.dstack.example", f"https://{'ab' * 20}-8090.dstack.example"),
-        (f"https://{'ab' * 20}-8080.dstack.example", f"https://{'ab' * 20}-8090.dstack.example"),
-        (f"https://{'ab' * 20}-443s.dstack.example:8443", f"https://{'ab' * 20}-8090.dstack.example:8443"),
-        ("http://10.0.0.1:8080/", "http://10.0.0.1:8090"),
-        ("http://[::1]:80", "http://[::1]:8090"),
+        (f"https://{'ab' * 20}.dstack.example", [f"https://{'ab' * 20}-8090.dstack.example"]),
+        (f"https://{'ab' * 20}-8080.dstack.example", [f"https://{'ab' * 20}-8090.dstack.example"]),
+        (f"https://{'AB' * 20}-8080.dstack.example/app", [f"https://{'ab' * 20}-8090.dstack.example"]),
+        (f"https://{'ab' * 20}-443s.dstack.example:8443", [f"https://{'ab' * 20}-8090.dstack.example:8443"]),
+        (f"https://{'ab' * 20}-50051g.dstack.example", [f"https://{'ab' * 20}-8090.dstack.example"]),
+        (f"https://{'ab' * 20}-8090.dstack.example", []),
+        ("http://10.0.0.1:8080/", ["http://10.0.0.1:8090"]),
+        ("http://10.0.0.1:8090/", []),
+        ("https://prod9.example", ["http://prod9.example:8090"]),
+        ("http://[::1]:80", ["http://[::1]:8090"]),
     ],
 )
 def test_the_guest_agent_is_looked_for_at_the_gateways_name_or_on_port_8090(
-    url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    url: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instance, "AGENT_PORT", 8090)
-    assert list(info_urls(url)) == [url.rstrip("/"), expected]
+    assert list(info_urls(url)) == [url.rstrip("/"), *expected]
+
+
+NOW = clock.now()
+
+
+@pytest.fixture(scope="module")
+def vm() -> ConfidentialVm:
+    """A confidential VM of the devnet, whose KMS and PKI were made now."""
+    boot = Boot(key_provider=KMS.key_provider)
+    return ConfidentialVm(TdxHost.create(PKI, NOW), boot, KMS.release(boot.effective_app_id), clock=clock.now)
+
+
+PKI, KMS = Pki.create(NOW), Kms.create(NOW)
+
+
+def genuine(evidence: Evidence) -> bool:
+    collateral = Collateral.from_json(json.dumps(make(PKI, NOW)))
+    verifier = Verifier(roots=(TrustRoot.from_pem_or_der(PKI.root.der),))
+    return verifier.verify(evidence.with_collateral(collateral), at=NOW).genuine
+
+
+def test_a_guest_agents_info_verifies_without_an_endpoint_of_the_app(vm: ConfidentialVm, tmp_path: Path) -> None:
+    with closing(GuestAgent(vm, tmp_path / "dstack.sock")) as agent:
+        evidence = fetch(agent.url)
+    assert evidence.origin is Origin.GUEST_INFO
+    assert evidence.challenge is None
+    assert genuine(evidence)
+
+
+def test_the_agents_own_port_is_found_from_the_apps_address(
+    vm: ConfidentialVm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(GuestAgent(vm, tmp_path / "dstack.sock")) as agent, serving(routes()) as url:
+        monkeypatch.setattr(instance, "AGENT_PORT", int(agent.url.rpartition(":")[2]))
+        evidence = fetch(url)
+    assert (evidence.origin, evidence.source) == (Origin.GUEST_INFO, url)
+
+
+@pytest.fixture
+def ra_tls(vm: ConfidentialVm, tmp_path: Path) -> Identity:
+    answer = vm.tls_key(subject="app", alt_names=("127.0.0.1",), ra_tls=True, server_auth=True, client_auth=False)
+    return Identity(tmp_path, f"{answer.key}{''.join(answer.certificate_chain)}".encode())
+
+
+def test_a_certificate_with_a_quote_is_not_asked_for_behind_the_users_back(ra_tls: Identity) -> None:
+    with serving(routes(), ra_tls) as url, pytest.raises(Unavailable, match="not trusted") as caught:
+        fetch(url)
+    assert "--ra-tls" in caught.value.hint
+
+
+def test_the_quote_in_the_connections_certificate_verifies(ra_tls: Identity) -> None:
+    with serving(routes(), ra_tls) as url:
+        evidence = fetch_evidence(url, CHALLENGE, quick(), ra_tls=True)
+    assert evidence.origin is Origin.RA_TLS
+    assert evidence.ra_tls_certificate == evidence.tls_certificate == ra_tls.der
+    assert genuine(evidence)
+
+
+def test_whatever_is_spoken_above_tls_the_quote_is_below_it(ra_tls: Identity) -> None:
+    def not_http(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"\x00\x01\x02")
+
+    with serving(not_http, ra_tls) as url:
+        assert fetch_evidence(url, CHALLENGE, quick(), ra_tls=True).origin is Origin.RA_TLS
+
+
+def test_a_fresh_statement_is_better_than_a_certificate(ra_tls: Identity) -> None:
+    with answering(http_answer(json.dumps(ANSWER).encode()), tls=ra_tls) as url:
+        evidence = fetch_evidence(url, CHALLENGE, quick(), ra_tls=True)
+    assert (evidence.origin, evidence.tls_certificate) == (Origin.TOY_EXAMPLE, ra_tls.der)
+
+
+def test_a_certificate_that_a_named_authority_issued_is_the_last_resort(ra_tls: Identity, tmp_path: Path) -> None:
+    authority = tmp_path / "kms.pem"
+    authority.write_text(KMS.ca.pem)
+    http = HttpClient(Limits(total_timeout=2), ca_file=str(authority))
+    with serving(routes(), ra_tls) as url:
+        assert fetch_evidence(url, CHALLENGE, http).origin is Origin.RA_TLS
+
+
+def test_a_certificate_without_a_quote_is_no_evidence(tmp_path: Path) -> None:
+    nothing = pytest.raises(Unavailable, match="no attestation found")
+    with serving(routes(), Identity.self_signed(tmp_path)) as url, nothing:
+        fetch_evidence(url, CHALLENGE, quick(), ra_tls=True)
+
+
+def test_a_failure_is_still_told_when_the_certificate_is_no_help(tmp_path: Path) -> None:
+    def not_http(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"\x00\x01\x02")
+
+    failure = pytest.raises(Unavailable, match="no complete answer")
+    with serving(not_http, Identity.self_signed(tmp_path)) as url, failure:
+        fetch_evidence(url, CHALLENGE, quick(), ra_tls=True)

@@ -23,6 +23,7 @@ _WHITE_SPACE = b" \t\r\n"
 _QUOTE_STARTS = (b"\x03\x00", b"\x04\x00", b"\x05\x00")
 _NOT_UTF_8 = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _MAX_STEM = 100
+_MAX_SOURCE = 1000  # of a path: it stands in reports and bundles
 _KNOWN = "a quote, a GetQuote or Attest answer, a versioned attestation or a bundle"
 
 
@@ -44,7 +45,7 @@ def read_file(name: str, what: str, *, max_bytes: int) -> bytes:
 
 def load_evidence(name: str) -> Evidence:
     """Evidence from a file of any known kind. Raises UsageError for the file, Malformed for what is in it."""
-    return evidence_from_bytes(read_file(name, "file", max_bytes=MAX_EVIDENCE_BYTES), name)
+    return evidence_from_bytes(read_file(name, "file", max_bytes=MAX_EVIDENCE_BYTES), shown(name, _MAX_SOURCE))
 
 
 def evidence_from_bytes(data: bytes, source: str) -> Evidence:
