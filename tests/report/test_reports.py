@@ -81,6 +81,14 @@ def test_a_missing_instance_makes_the_proof_incomplete_whatever_the_others_say()
     assert "EVIDENCE IS INCOMPLETE" in text
 
 
+def test_two_pieces_of_evidence_that_claim_one_name_stay_two() -> None:
+    first, second = verdicts()
+    same = [first, judge(edited(second.evidence, source=first.source, challenge=None))]
+    text = proof_text(compare(same), same, now=AT)
+    assert "1. prod9-0.example" in text
+    assert "2. prod9-0.example" in text
+
+
 def test_ascii_terminals_get_ascii() -> None:
     proof = compare(verdicts())
     style = Style(unicode=False)

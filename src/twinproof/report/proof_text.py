@@ -25,6 +25,7 @@ from twinproof.wire import shown
 __all__ = ["Failure", "heading", "proof_text"]
 
 Failure = tuple[str, TwinproofError]
+Named = Sequence[tuple[str, Verdict]]
 
 
 def heading(style: Style) -> str:
@@ -43,46 +44,46 @@ def proof_text(
     explain: bool = False,
 ) -> str:
     """Everything after the fetching: `proof` is None when fewer than two instances could be judged."""
-    lines: list[str] = []
-    names = dict(zip((verdict.source for verdict in verdicts), _titles(verdicts), strict=True))
-    if verdicts:
-        lines += table(list(names.values()), _rows(verdicts), style)
-        lines += ["", "RESULTS"]
-        for verdict in verdicts:
-            for check in verdict.failures:
-                lines += marked(
-                    Status.FAIL, f"{names[verdict.source]}: {shorten(check.reason, style)} [{check.id}]", style
-                )
-        for (step_id, reason), who in _warnings(verdicts, names).items():
-            lines += marked(Status.WARN, f"{', '.join(who)}: {shorten(reason, style)} [{step_id}]", style)
-        for check in proof.checks if proof is not None else ():
-            if check.status is not Status.NOT_CHECKED:
-                lines += check_lines(check, style)
-                lines += explained(check, style) if explain else []
-        if explain:
-            lines += _explained_instances(verdicts, names, style)
-    if len(verdicts) > 1:
+    named = list(zip(_titles(verdicts), verdicts, strict=True))
+    lines = _table_and_results(proof, named, style, explain=explain) if named else []
+    if len(named) > 1:
         lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(verdicts, style)]
     for name, error in failures:
         lines += ["", *marked(Status.FAIL, f"{short_source(name)}: {error}", style)]
         if error.hint:
             lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
-    return "\n".join([*lines, "", *_verdict(proof, failures, names, now, style)]) + "\n"
+    return "\n".join([*lines, "", *_verdict(proof, failures, named, now, style)]) + "\n"
 
 
-def _warnings(verdicts: Sequence[Verdict], names: dict[str, str]) -> dict[tuple[str, str], list[str]]:
-    """What a reader has to know although it is no failure; the same on several instances is said once."""
+def _table_and_results(proof: Proof | None, named: Named, style: Style, *, explain: bool) -> list[str]:
+    verdicts = [verdict for _, verdict in named]
+    lines = [*table([name for name, _ in named], _rows(verdicts), style), "", "RESULTS"]
+    for name, verdict in named:
+        for check in verdict.failures:
+            lines += marked(Status.FAIL, f"{name}: {shorten(check.reason, style)} [{check.id}]", style)
+    for (step_id, reason), who in _having(Status.WARN, named).items():
+        lines += marked(Status.WARN, f"{', '.join(who)}: {shorten(reason, style)} [{step_id}]", style)
+    for check in proof.checks if proof is not None else ():
+        if check.status is not Status.NOT_CHECKED:
+            lines += check_lines(check, style)
+            lines += explained(check, style) if explain else []
+    return lines + (_explained_instances(named, style) if explain else [])
+
+
+def _having(status: Status, named: Named) -> dict[tuple[str, str], list[str]]:
+    """(id, reason) of the checks with this status, and the instances they are about: what is the same is said once."""
     found: dict[tuple[str, str], list[str]] = {}
-    for verdict in verdicts:
+    for name, verdict in named:
         for check in verdict.checks:
-            if check.status is Status.WARN:
-                found.setdefault((check.id, check.reason), []).append(names[verdict.source])
+            if check.status is status:
+                found.setdefault((check.id, check.reason), []).append(name)
     return found
 
 
 def _titles(verdicts: Sequence[Verdict]) -> list[str]:
+    """A different title for each, whatever the evidence says it is called."""
     short = [verdict.title for verdict in verdicts]
-    return [v.title if short.count(v.title) == 1 else f"{v.title} {v.source}" for v in verdicts]
+    return [title if short.count(title) == 1 else f"{number}. {title}" for number, title in enumerate(short, start=1)]
 
 
 def _rows(verdicts: Sequence[Verdict]) -> list[tuple[str, list[str]]]:
@@ -140,23 +141,21 @@ def _expected_differences(verdicts: Sequence[Verdict], style: Style) -> list[str
     return lines or ["  none"]
 
 
-def _explained_instances(verdicts: Sequence[Verdict], names: dict[str, str], style: Style) -> list[str]:
+def _explained_instances(named: Named, style: Style) -> list[str]:
     lines: list[str] = []
-    for verdict in verdicts:
-        lines += ["", f"{shown(names[verdict.source], 200)}, check by check"]
+    for name, verdict in named:
+        lines += ["", f"{shown(name, 200)}, check by check"]
         registers = verdict.claims.registers
         if registers:
-            for name in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"):
-                lines += paragraph(f"{name} {getattr(registers, name).hex()}", style)
+            for register in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"):
+                lines += paragraph(f"{register} {getattr(registers, register).hex()}", style)
         for check in verdict.checks:
             lines += check_lines(check, style)
             lines += explained(check, style)
     return lines
 
 
-def _verdict(
-    proof: Proof | None, failures: Sequence[Failure], names: dict[str, str], now: int, style: Style
-) -> list[str]:
+def _verdict(proof: Proof | None, failures: Sequence[Failure], named: Named, now: int, style: Style) -> list[str]:
     lines = [style.rule(double=True)]
     if proof is None or failures:
         text = "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
@@ -166,12 +165,12 @@ def _verdict(
     else:
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
         lines.append(style.paint(proof.outcome.value, "bold", colour))
-        lines += paragraph(shorten(_sentence(proof, names), style), style)
+        lines += paragraph(shorten(_sentence(proof, named), style), style)
         lines += age_lines(proof.verdicts, now, style)
         if proof.simulated:
             lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
     if proof is not None:
-        lines += not_checked_lines(_not_checked(proof, names), style)
+        lines += not_checked_lines(_not_checked(proof, named), style)
         lines += [f"  weakened by flag: {text}" for text in proof.verdicts[0].policy.weakenings]
         challenge = proof.verdicts[0].evidence.challenge
         if challenge is not None:
@@ -180,7 +179,7 @@ def _verdict(
     return lines
 
 
-def _sentence(proof: Proof, names: dict[str, str]) -> str:
+def _sentence(proof: Proof, named: Named) -> str:
     count = len(proof.verdicts)
     difference = proof.first_difference
     first = proof.verdicts[0]
@@ -197,20 +196,15 @@ def _sentence(proof: Proof, names: dict[str, str]) -> str:
         case Outcome.DIFFERENT if difference is not None:
             return f"First difference: {difference.reason}."
         case Outcome.NOT_GENUINE:
-            who = ", ".join(names[verdict.source] for verdict in proof.verdicts if not verdict.genuine)
+            who = ", ".join(name for name, verdict in named if not verdict.genuine)
             return f"The evidence of {who} does not hold."
         case Outcome.REFUSED:
             return "Everything that was compared is equal, but not everything that was asked for holds."
     return "Too little of the evidence could be compared."
 
 
-def _not_checked(proof: Proof, names: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _not_checked(proof: Proof, named: Named) -> Iterator[tuple[str, str]]:
     """Each (id, reason) once, with the instances it is about where it is not about all of them."""
     yield from ((check.id, check.reason) for check in proof.checks if check.status is Status.NOT_CHECKED)
-    found: dict[tuple[str, str], list[str]] = {}
-    for verdict in proof.verdicts:
-        for check in verdict.checks:
-            if check.status is Status.NOT_CHECKED:
-                found.setdefault((check.id, check.reason), []).append(names[verdict.source])
-    for (step_id, reason), who in found.items():
-        yield step_id, reason if len(who) == len(proof.verdicts) else f"{reason} ({', '.join(who)})"
+    for (step_id, reason), who in _having(Status.NOT_CHECKED, named).items():
+        yield step_id, reason if len(who) == len(named) else f"{reason} ({', '.join(who)})"
