@@ -50,7 +50,7 @@ def fetch(url: str, challenge: Challenge = CHALLENGE) -> Evidence:
 
 
 def quick() -> HttpClient:
-    return HttpClient(Limits(total_timeout=2, connect_timeout=2))
+    return HttpClient(Limits(total_timeout=10))
 
 
 def routes(**bodies: bytes) -> Handler:
@@ -255,7 +255,7 @@ def test_a_fresh_statement_is_better_than_a_certificate(ra_tls: Identity) -> Non
 def test_a_certificate_that_a_named_authority_issued_is_the_last_resort(ra_tls: Identity, tmp_path: Path) -> None:
     authority = tmp_path / "kms.pem"
     authority.write_text(KMS.ca.pem)
-    http = HttpClient(Limits(total_timeout=2), ca_file=str(authority))
+    http = HttpClient(ca_file=str(authority))
     with serving(routes(), ra_tls) as url:
         assert fetch_evidence(url, CHALLENGE, http).origin is Origin.RA_TLS
 
