@@ -77,7 +77,7 @@ def test_a_set_that_is_still_current_serves_while_the_service_is_down(cache: Col
     assert service.at(NOW + 29 * DAY) == FIRST
 
 
-@pytest.mark.parametrize("at", [NOW + 30 * DAY, NOW - 2 * HOUR])
+@pytest.mark.parametrize("at", [NOW + 30 * DAY, NOW - 2 * HOUR], ids=["after", "before"])
 def test_a_set_outside_its_window_is_never_served(cache: CollateralCache, at: int) -> None:
     service = Service(FIRST, Unavailable("down"), cache=cache)
     service.at(NOW)
