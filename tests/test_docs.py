@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,21 @@ def test_public_names_are_what_the_package_gives() -> None:
         assert getattr(twinproof, name) is not None
     with pytest.raises(AttributeError):
         _ = twinproof.nothing
+
+
+def test_the_version_is_the_same_in_every_source() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["version"] == twinproof.__version__
+
+
+def test_the_base_install_stays_small() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    names = {re.split(r"[><=\[ ]", requirement)[0] for requirement in project["project"]["dependencies"]}
+    assert names == {"cryptography", "msgpack", "urllib3"}
+
+
+def test_lock_files_name_no_index() -> None:
+    for path in ("requirements/dev.txt", "enclave/requirements.txt", "tests/npm/package-lock.json"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not re.search(r"https?://(?!github\.com|paulmillr\.com|opencollective\.com)", text), path
+        assert "--index-url" not in text
