@@ -56,6 +56,10 @@ class CollateralService:
     def close(self) -> None:
         self._server.close()
 
+    def publish(self, hosts: Iterable[TdxHost], publication: Publication) -> None:
+        """From the next request on, know these hosts and publish this."""
+        self._hosts, self.publication = tuple(hosts), publication
+
     def answer(self, request: Request) -> Answer:
         """One request, without a socket."""
         document = _DOCUMENT.fullmatch(request.path)

@@ -1,6 +1,7 @@
 """A man in the middle in front of the enclave app: it changes, replays, delays or replaces the app's answers.
 
 Only /attestation is touched; everything else passes. What it does is what a dishonest host or gateway could do.
+Without faults it is an honest gateway.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import itertools
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -27,13 +29,19 @@ _PATH = "/attestation"
 _MRTD_START = 48 + 136
 _PAGE = b"<!doctype html><html><head><title>Welcome</title></head><body><h1>It works</h1></body></html>"
 _PASSED_HEADERS = ("content-type", "accept")
+_OWN_HEADERS = frozenset(
+    {"connection", "content-length", "content-type", "date", "keep-alive", "server", "transfer-encoding"}
+)
+"""Of an answer: what this server says for itself."""
 
 
 class Front:
-    """Listens on loopback and passes everything to `upstream`, but for one fault."""
+    """Listens on loopback and passes everything to `upstream`, but for the faults that are on at the moment."""
 
-    def __init__(self, upstream: str, fault: Fault) -> None:
-        self._host, self._fault = urlsplit(upstream).netloc, fault
+    def __init__(self, upstream: str, *faults: Fault) -> None:
+        self.upstream = upstream
+        """URL of the app; may be set to another one while this runs."""
+        self._faults = frozenset(faults)
         self._kept: Answer | None = None
         self._lock = Lock()
         self._server = LoopbackServer(self._answer)
@@ -42,26 +50,30 @@ class Front:
     def url(self) -> str:
         return self._server.url
 
+    def switch(self, faults: Iterable[Fault]) -> None:
+        """From the next request on, these and no others. An answer that is kept for replays stays kept."""
+        self._faults = frozenset(faults)
+
     def close(self) -> None:
         self._server.close()
 
     def _answer(self, request: Request) -> Answer:
-        if request.path != _PATH:
+        faults = self._faults
+        if request.path != _PATH or not faults:
             return self._pass(request.method, request.target, request)
-        replaced = _REPLACEMENTS.get(self._fault)
-        if replaced is not None:
-            return replaced()
-        if self._fault is Fault.REDIRECT_ELSEWHERE:
-            port = self._host.rpartition(":")[2]
+        for fault in sorted(faults & _REPLACEMENTS.keys()):
+            return _REPLACEMENTS[fault]()
+        if Fault.REDIRECT_ELSEWHERE in faults:
+            port = urlsplit(self.upstream).port
             location = f"http://localhost:{port}{request.target}"  # the app itself, by another name
             return Answer(b"", status=_FOUND, headers={"Location": location})
-        if self._fault is Fault.SILENT:
+        if Fault.SILENT in faults:
             self._server.closing.wait()
             return Answer(b"", status=_BAD_GATEWAY)
-        if self._fault is Fault.REPLAYED_QUOTE:
-            return self._replayed(request)
-        nonce = secrets.token_hex(32) if self._fault is Fault.STALE_NONCE else request.query("nonce")
-        return self._changed(self._pass("GET", f"{_PATH}?nonce={nonce}", request))
+        if Fault.REPLAYED_QUOTE in faults:
+            return self._changed(self._replayed(request), faults)
+        target = f"{_PATH}?nonce={secrets.token_hex(32)}" if Fault.STALE_NONCE in faults else request.target
+        return self._changed(self._pass(request.method, target, request), faults)
 
     def _replayed(self, request: Request) -> Answer:
         with self._lock:
@@ -71,16 +83,17 @@ class Front:
             self._kept = answer if answer.status == _OK else None
             return answer
 
-    def _changed(self, answer: Answer) -> Answer:
-        change = _CHANGES.get(self._fault)
-        if change is not None and isinstance(answer.body, bytes):
-            return Answer(change(answer.body), content_type=answer.content_type)
-        if self._fault is Fault.SLOW and isinstance(answer.body, bytes):
-            return Answer(self._trickle(answer.body))
-        if self._fault is Fault.CUT_SHORT and isinstance(answer.body, bytes):
-            half = answer.body[: len(answer.body) // 2]
-            return Answer(iter([half]), headers={"Content-Length": str(len(answer.body))})
-        return answer
+    def _changed(self, answer: Answer, faults: frozenset[Fault]) -> Answer:
+        body = answer.body
+        if not isinstance(body, bytes) or answer.status != _OK:
+            return answer
+        for fault in sorted(faults & _CHANGES.keys()):
+            body = _CHANGES[fault](body)
+        answer = replace(answer, body=body)
+        if Fault.CUT_SHORT in faults:
+            length = {"Content-Length": str(len(body))}
+            return replace(answer, body=iter([body[: len(body) // 2]]), headers={**answer.headers, **length})
+        return replace(answer, body=self._trickle(body)) if Fault.SLOW in faults else answer
 
     def _trickle(self, body: bytes) -> Iterator[bytes]:
         for byte in body:
@@ -88,13 +101,15 @@ class Front:
             self._server.closing.wait(1.0)
 
     def _pass(self, method: str, target: str, request: Request) -> Answer:
-        connection = http.client.HTTPConnection(self._host, timeout=UPSTREAM_SECONDS)
+        connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=UPSTREAM_SECONDS)
         headers = {name: request.headers[name] for name in _PASSED_HEADERS if name in request.headers}
         try:
             connection.request(method, target, request.body or None, headers)
             answer = connection.getresponse()
             body = answer.read(MAX_ANSWER_BYTES)
-            return Answer(body, answer.status, answer.headers.get("content-type", "application/octet-stream"))
+            kind = answer.headers.get("content-type", "application/octet-stream")
+            passed = {name: value for name, value in answer.headers.items() if name.lower() not in _OWN_HEADERS}
+            return Answer(body, answer.status, kind, passed)
         except (OSError, http.client.HTTPException):
             return Answer(b'{"error": "the app does not answer"}', status=_BAD_GATEWAY)
         finally:
@@ -102,12 +117,10 @@ class Front:
 
 
 def _edit(change: Callable[[dict[str, object]], None]) -> Callable[[bytes], bytes]:
-    """Change the JSON answer; an answer of another shape (an error) is passed on."""
+    """Change the JSON answer."""
 
     def edit(body: bytes) -> bytes:
         document = json.loads(body)
-        if "quote" not in document:
-            return body
         change(document)
         return json.dumps(document).encode()
 

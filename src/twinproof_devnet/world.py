@@ -9,45 +9,26 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from twinproof_devnet.app_process import AppProcess, build_image
+from twinproof_devnet.app_process import build_image
 from twinproof_devnet.collateral import utc
 from twinproof_devnet.collateral_service import CollateralService
-from twinproof_devnet.confidential_vm import ConfidentialVm
-from twinproof_devnet.faults import FRONT_FAULTS, FaultAt, active
+from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt, active
 from twinproof_devnet.firmware import Shape
-from twinproof_devnet.front import Front
-from twinproof_devnet.guest_agent import GuestAgent
 from twinproof_devnet.provision import Provisioned, provision
+from twinproof_devnet.running_instance import RunningInstance
 
-__all__ = ["REGIONS", "RunningInstance", "World"]
+__all__ = ["REGIONS", "World"]
 
-REGIONS = {"prod9": "US-WEST", "prod7": "US-EAST", "prod5": "EU-WEST"}
+REGIONS = {"prod9": "US-WEST", "prod7": "US-EAST", "prod5": "EU-CENTRAL"}
 _GIT_SHA = hashlib.sha256(b"twinproof devnet build").hexdigest()[:40]
 
 
 def _now() -> int:
     return int(time.time())
-
-
-@dataclass(frozen=True, slots=True)
-class RunningInstance:
-    """One instance of the app."""
-
-    name: str
-    url: str
-    """What a user asks: the app, or the man in the middle before it."""
-    app_url: str
-    """The app itself."""
-    agent_url: str
-    """The guest agent's public routes, as on port 8090."""
-    socket: Path
-    """The guest agent's unix socket."""
-    vm: ConfidentialVm
 
 
 class World:
@@ -58,9 +39,9 @@ class World:
         self.instances: dict[str, RunningInstance] = {}
         self._resources = resources
         hosts = provisioned.hosts.values()
-        service = CollateralService(provisioned.pki, hosts, clock=_now, publication=provisioned.publication)
-        resources.callback(service.close)
-        self.collateral_url = service.url
+        self._service = CollateralService(provisioned.pki, hosts, clock=_now, publication=provisioned.publication)
+        resources.callback(self._service.close)
+        self.collateral_url = self._service.url
 
     @classmethod
     def start(
@@ -82,25 +63,48 @@ class World:
             world.directory.mkdir(parents=True, exist_ok=True)
             image = build_image(scratch / "image", git_sha=_GIT_SHA, build_time=utc(_now()))
             with ThreadPoolExecutor(len(machines)) as pool:
-                found = pool.map(lambda name: world._launch(name, scratch, image, active(faults, name)), machines)
+                found = pool.map(lambda name: world._launch(name, scratch, image), machines)
                 world.instances = {instance.name: instance for instance in found}
             world._write_files()
             world._resources = resources.pop_all()
         atexit.register(world.close)
         return world
 
-    def _launch(self, name: str, scratch: Path, image: Path, faults: frozenset[str]) -> RunningInstance:
-        vm = self.provisioned.vms[name]
-        agent = GuestAgent(vm, scratch / f"{name}.sock")
-        self._resources.callback(agent.close)
-        app = AppProcess(image, agent.socket, {"ENVIRONMENT": self.provisioned.app.environment})
-        self._resources.callback(app.close)
-        url = app.url
-        for fault in sorted(FRONT_FAULTS & faults):
-            front = Front(url, fault)
-            self._resources.callback(front.close)
-            url = front.url
-        return RunningInstance(name, url, app.url, agent.url, agent.socket, vm)
+    def _launch(self, name: str, scratch: Path, image: Path) -> RunningInstance:
+        instance = RunningInstance(
+            name,
+            self.provisioned.vms[name],
+            socket=scratch / f"{name}.sock",
+            image=image,
+            environment={"ENVIRONMENT": self.provisioned.app.environment},
+        )
+        self._resources.callback(instance.close)
+        instance.show(active(self.faults, name) & FRONT_FAULTS)
+        return instance
+
+    @property
+    def faults(self) -> tuple[FaultAt, ...]:
+        """Those that are on."""
+        return self.provisioned.faults
+
+    def switch(self, fault: Fault, machine: str | None = None, *, on: bool = True) -> None:
+        """Switch a fault on or off, at one machine or everywhere. URLs and files stay as they are.
+
+        A fault of a machine or a VM boots the instances that it concerns: their counters start at 0 and their
+        `agent_url` is another. What was switched on everywhere is switched off everywhere.
+
+        Raises ValueError for a machine that there is not, AppError when an app does not come up again.
+        """
+        item = FaultAt(fault, machine)
+        _check(list(self.instances), [item])
+        others = [other for other in self.faults if other != item]
+        self.provisioned = self.provisioned.switched([*others, item] if on else others)
+        self._service.publish(self.provisioned.hosts.values(), self.provisioned.publication)
+        for name, instance in self.instances.items():
+            vm = self.provisioned.vms[name]
+            if instance.vm is not vm:
+                instance.boot(vm)
+            instance.show(active(self.faults, name) & FRONT_FAULTS)
 
     def _write_files(self) -> None:
         """What `twinproof` needs to know: the root to trust, machines by name, where collateral is."""
