@@ -21,7 +21,20 @@ from twinproof_devnet import collateral
 from twinproof_devnet.host import TdMeasurements, TdxHost
 from twinproof_devnet.pki import Pki
 
-__all__ = ["AT", "SESSION", "Instance", "devnet_collateral", "host", "judge", "pki", "root", "statement", "verifier"]
+__all__ = [
+    "AT",
+    "SESSION",
+    "Instance",
+    "devnet_collateral",
+    "edited",
+    "host",
+    "judge",
+    "pki",
+    "root",
+    "statement",
+    "twins",
+    "verifier",
+]
 
 AT = 1_790_000_000
 SESSION = bytes(range(32))
