@@ -119,3 +119,10 @@ def test_standard_input_can_be_the_file(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(sys, "stdin", stdin)
     assert main(["inspect", "-"]) == 3
     assert "HTML page" in capsys.readouterr().err
+
+
+def test_a_machine_without_a_url_is_not_taken_for_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "twinproof.toml"
+    path.write_text("[machines.prod7]\n", encoding="utf-8")
+    assert main(["verify", "prod7", "--config", str(path)]) == 2
+    assert "[machines.prod7]: this machine has no url" in capsys.readouterr().err

@@ -40,8 +40,15 @@ class Settings:
         return any(not root.is_intel for root in self.roots)
 
     def url_of(self, target: str) -> str | None:
-        """The URL of a machine named in twinproof.toml."""
-        return next((m.url for m in self.policy.machines if m.name == target and m.url), None)
+        """The URL of a machine named in twinproof.toml; None for any other name. Raises UsageError without a URL."""
+        machine = next((machine for machine in self.policy.machines if machine.name == target), None)
+        if machine is not None and not machine.url:
+            raise UsageError(
+                "this machine has no url",
+                where=f"[machines.{target}]",
+                hint="add url = ... to twinproof.toml, or give the URL itself",
+            )
+        return machine.url if machine is not None else None
 
 
 def time_of(text: str) -> int:
