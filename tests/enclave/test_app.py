@@ -152,23 +152,49 @@ def test_health_does_not_need_the_guest_agent() -> None:
     assert Client(FakeAgent(broken=True)).get("/health").json() == {"status": "ok"}
 
 
+def in_service(*lines: str) -> str:
+    """The app-compose of a file in which one service has these lines."""
+    return compose(docker_compose_file="\n".join(["services:", "  app:", *(f"    {line}" for line in lines), ""]))
+
+
 @pytest.mark.parametrize(
-    ("app_compose", "seen"),
+    ("app_compose", "seen", "reason"),
     [
-        (compose(allowed_envs=["ENVIRONMENT"]), "production"),
-        (compose(allowed_envs=["DSTACK_SIMULATOR_ENDPOINT"]), "production"),
-        (compose(docker_compose_file="services:\n  app:\n    environment:\n      ENVIRONMENT: ${E}\n"), "production"),
-        (compose(docker_compose_file="services: {}\n"), "production"),
-        (compose(), "staging"),
-        (compose(), ""),
-        ("{", "production"),
+        (compose(allowed_envs=["ENVIRONMENT"]), "production", "ENVIRONMENT can be set without being measured"),
+        (compose(allowed_envs=["DSTACK_SIMULATOR_ENDPOINT"]), "production", "DSTACK_SIMULATOR_ENDPOINT can be set"),
+        (in_service("environment:", "  ENVIRONMENT: ${E}"), "production", "not a literal"),
+        (in_service("environment:", "  ENVIRONMENT:"), "production", "not a literal"),
+        (in_service("environment:", "  - ENVIRONMENT"), "production", "not a literal"),
+        (in_service("environment: {ENVIRONMENT: production}"), "production", "not a literal"),
+        (
+            in_service("environment:", "  ENVIRONMENT: production", "  - ENVIRONMENT=${E}"),
+            "production",
+            "not a literal",
+        ),
+        (in_service("env_file: .env", "environment:", "  ENVIRONMENT: production"), "production", "env_file"),
+        (
+            in_service("  ENVIRONMENT: production", "  ENVIRONMENT: staging"),
+            "production",
+            r"\['production', 'staging'\]",
+        ),
+        (in_service("# ENVIRONMENT: production"), "production", r"says \[\]"),
+        (compose(docker_compose_file="services: {}\n"), "production", r"says \[\]"),
+        (compose(), "staging", "ENVIRONMENT is 'staging'"),
+        (compose(), "", "ENVIRONMENT is ''"),
+        ("{", "production", "cannot be read"),
+        ("[]", "production", "cannot be read"),
     ],
-    ids=["allowed env", "agent env", "substitution", "not set", "another value", "no value", "not JSON"],
+    ids=[
+        *("allowed env", "agent env", "substitution", "null", "no value in a list", "flow style", "literal elsewhere"),
+        *("env file", "two values", "comment", "not set", "another value", "no value", "not JSON", "not an object"),
+    ],
 )
-def test_an_environment_that_is_not_measured_is_refused(app_compose: str, seen: str) -> None:
-    with pytest.raises(AgentError):
+def test_an_environment_that_is_not_measured_is_refused(app_compose: str, seen: str, reason: str) -> None:
+    with pytest.raises(AgentError, match=reason):
         measured_environment(seen, app_compose)
-    assert Client(FakeAgent(app_compose), seen).get(f"/attestation?nonce={NONCE}").status_code == 503
+    agent = FakeAgent(app_compose)
+    assert Client(agent, seen).get(f"/attestation?nonce={NONCE}").status_code == 503
+    assert agent.asked == []
 
 
 @pytest.mark.parametrize("value", ["production", "staging-2"])
@@ -198,3 +224,8 @@ def test_the_version_is_the_same_in_every_source() -> None:
 
     project = tomllib.loads((Path(__file__).parents[2] / "enclave" / "pyproject.toml").read_text())
     assert project["project"]["version"] == __version__
+
+
+def test_the_compose_file_of_this_repository_is_one_the_app_attests_in() -> None:
+    text = (Path(__file__).parents[2] / "enclave" / "docker-compose.yml").read_text()
+    assert measured_environment("production", compose(docker_compose_file=text)) == "production"

@@ -1,8 +1,11 @@
 """`environment`: a value of the measured compose file, or nothing.
 
 The compose file sets ENVIRONMENT to a literal; the file's bytes are the compose hash, so staging and production have
-different hashes. Two things could change the variable without changing the hash, and both are refused: a name in
-`allowed_envs` (the host may encrypt values for those), and a compose file whose value is a substitution.
+different hashes. Whoever runs the machine could otherwise set the variable without changing the hash, and each way is
+refused: a name in `allowed_envs` (values for those come from outside), a substitution such as `${ENV}`, a name without
+a value (taken from outside), and `env_file` (its content is not in the hash). So every mention of ENVIRONMENT has to
+be the same literal, in any service, and the process has to see exactly it. The rest of the statement comes from the
+image (version, git SHA, build time), the guest agent (ids, compose hash), this process (counter, clock) and the nonce.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ __all__ = ["measured_environment"]
 
 VARIABLE = "ENVIRONMENT"
 AGENT_VARIABLE = "DSTACK_SIMULATOR_ENDPOINT"
-_LITERAL = re.compile(
-    r"^[ -]*ENVIRONMENT *[:=] *[\"']?(?P<value>[a-z][a-z0-9-]{0,30})[\"']? *$", re.MULTILINE | re.ASCII
-)
+"""Where the SDK looks for a guest agent first: setting it would replace the real one."""
+_LITERAL = re.compile(r"[ -]*ENVIRONMENT *[:=] *(?P<quote>[\"']?)(?P<value>[a-z][a-z0-9-]{0,30})(?P=quote) *", re.ASCII)
+_MENTIONED = re.compile(rf"\b{VARIABLE}\b", re.ASCII)
+_ENV_FILE = re.compile(r"\benv_file\b", re.ASCII)
 
 
 def measured_environment(seen: str, app_compose: str) -> str:
@@ -27,7 +31,18 @@ def measured_environment(seen: str, app_compose: str) -> str:
     if open_names:
         raise AgentError(f"{', '.join(sorted(open_names))} can be set without being measured (allowed_envs)")
     compose_file = str(json.loads(app_compose).get("docker_compose_file", ""))
-    values = {match["value"] for match in _LITERAL.finditer(compose_file)}
+    lines = [line for line in compose_file.split("\n") if not line.lstrip().startswith("#")]
+    if any(_ENV_FILE.search(line) for line in lines):
+        raise AgentError("the measured compose file reads an env_file, whose content is not measured")
+    values = {_literal(line) for line in lines if _MENTIONED.search(line)}
     if values != {seen}:
         raise AgentError(f"{VARIABLE} is {seen!r}, and the measured compose file says {sorted(values)}")
     return seen
+
+
+def _literal(line: str) -> str:
+    """The value that this line sets. Raises AgentError when it is not a literal."""
+    match = _LITERAL.fullmatch(line)
+    if match is None:
+        raise AgentError(f"{VARIABLE} is not a literal in the measured compose file: {line.strip()!r}")
+    return match["value"]
