@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -14,6 +15,9 @@ from dstack_sdk import AsyncDstackClient
 __all__ = ["AgentError", "GuestAgent", "Identity", "Key", "QuoteAnswer", "SdkGuestAgent"]
 
 TIMEOUT_SECONDS = 10.0
+"""For each call."""
+KEY_BYTES = 32
+_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 Answer = TypeVar("Answer")
 
 
@@ -66,7 +70,12 @@ class SdkGuestAgent:
         compose_hash = hashlib.sha256(app_compose.encode()).hexdigest()
         if info.compose_hash not in ("", compose_hash):
             raise AgentError("the guest agent's compose hash is not the hash of its app-compose")
-        return Identity(info.app_id.lower(), info.instance_id.lower(), compose_hash, app_compose)
+        app_id, instance_id = info.app_id.lower(), info.instance_id.lower()
+        if not _ID.fullmatch(app_id) or (instance_id and not _ID.fullmatch(instance_id)):
+            raise AgentError(
+                f"the guest agent's app id {app_id!r} or instance id {instance_id!r} is not 20 bytes of hex"
+            )
+        return Identity(app_id, instance_id, compose_hash, app_compose)
 
     async def quote(self, report_data: bytes) -> QuoteAnswer:
         async with _client() as client:
@@ -76,7 +85,13 @@ class SdkGuestAgent:
     async def key(self, path: str) -> Key:
         async with _client() as client:
             answer = await _limited(client.get_key(path, path))
-        return Key(bytes.fromhex(answer.key), tuple(answer.signature_chain))
+        try:
+            secret = bytes.fromhex(answer.key)
+        except ValueError:
+            secret = b""
+        if len(secret) != KEY_BYTES:
+            raise AgentError(f"the guest agent's key is not {KEY_BYTES} bytes of hex")
+        return Key(secret, tuple(answer.signature_chain))
 
 
 def _client() -> AsyncDstackClient:

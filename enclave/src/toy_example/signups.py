@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256K1, deriv
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from toy_example.guest_agent import Key
+from toy_example.guest_agent import AgentError, Key
 from toy_example.statement import canonical
 
 __all__ = ["KEY_PATH", "SignupCounter", "signed_count"]
@@ -33,11 +33,15 @@ def signed_count(count: int, instance_id: str, issued_at: int, key: Key) -> dict
     """The count with a signature that the app's key made, and the KMS's signatures over that key.
 
     ECDSA over secp256k1 with SHA-256, DER; the public key is compressed (33 bytes). All hex.
+    Raises AgentError for 32 bytes that are no private key.
     """
     payload = canonical(
         {"schema": "toy-example/signup-count/v1", "count": count, "instance_id": instance_id, "issued_at": issued_at}
     )
-    private = derive_private_key(int.from_bytes(key.secret, "big"), SECP256K1())
+    try:
+        private = derive_private_key(int.from_bytes(key.secret, "big"), SECP256K1())
+    except ValueError as error:
+        raise AgentError("the guest agent's key is not a secp256k1 private key") from error
     return {
         "count": count,
         "instanceId": instance_id,
