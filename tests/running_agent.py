@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from twinproof_devnet.boot import Boot
@@ -22,11 +23,11 @@ def _now() -> int:
 
 
 @contextmanager
-def running_agent(directory: Path) -> Iterator[tuple[GuestAgent, Kms]]:
+def running_agent(directory: Path, boot: Boot | None = None) -> Iterator[tuple[GuestAgent, Kms]]:
     """The agent serves an honest VM; its KMS is given so that signature chains can be checked."""
     at = _now()
     kms = Kms.create(at)
-    boot = Boot(key_provider=kms.key_provider)
+    boot = replace(boot or Boot(), key_provider=kms.key_provider)
     vm = ConfidentialVm(TdxHost.create(Pki.create(at), at), boot, kms.release(boot.effective_app_id), clock=_now)
     with closing(GuestAgent(vm, directory / "dstack.sock")) as agent:
         yield agent, kms

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import socketserver
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from twinproof_devnet.guest_methods import call, call_worker
@@ -32,10 +35,10 @@ _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found"}
 class GuestAgent:
     """Serves one VM until it is closed: at `socket` for its app, at `url` for everyone."""
 
-    def __init__(self, vm: Attester, socket: Path) -> None:
-        self.vm, self.socket = vm, socket
-        socket.unlink(missing_ok=True)
-        self._server = _Server(str(socket), vm)
+    def __init__(self, vm: Attester, path: Path) -> None:
+        self.vm, self.socket = vm, path
+        path.unlink(missing_ok=True)
+        self._server = _Server(str(path), vm)
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         self._outside = LoopbackServer(self._answer_outside)
@@ -49,6 +52,7 @@ class GuestAgent:
         self._outside.close()
         self._server.shutdown()
         self._server.server_close()
+        self._server.end_connections()
         self._thread.join(5.0)
         self.socket.unlink(missing_ok=True)
 
@@ -84,10 +88,32 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, path: str, vm: Attester) -> None:
         self.vm = vm
+        self._open: set[socket.socket] = set()
+        self._lock = Lock()
         super().__init__(path, _Connection)
 
+    def get_request(self) -> tuple[socket.socket, str]:
+        connection, address = super().get_request()
+        with self._lock:
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        with self._lock:
+            self._open.discard(cast(socket.socket, request))
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        """Clients that keep theirs open are cut off: a VM that is gone answers nobody."""
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is none of our business."""
+        """Only a client that goes away is silent; anything else is a bug of ours and shows."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _read_head(stream: BufferedIOBase) -> _Head | None:
@@ -124,7 +150,10 @@ def _read_request(stream: BufferedIOBase) -> tuple[str, Mapping[str, object]] | 
         return None
     if not 0 <= head.length <= MAX_BODY_BYTES:
         raise ValueError("request body too large")
-    return urlsplit(head.target).path.removeprefix("/"), _members(head, stream.read(head.length))
+    body = stream.read(head.length)
+    if len(body) != head.length:
+        raise ValueError("the body is shorter than its Content-Length")
+    return urlsplit(head.target).path.removeprefix("/"), _members(head, body)
 
 
 class _Connection(socketserver.StreamRequestHandler):

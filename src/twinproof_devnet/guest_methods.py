@@ -211,6 +211,6 @@ def _call(
     if answer is not None:
         try:
             return 200, json.dumps(answer(vm, members), separators=(",", ":")).encode()
-        except (ValueError, TypeError) as problem:
+        except (ValueError, TypeError, OverflowError) as problem:
             error = str(problem)
     return 400, json.dumps({"error": error}, indent=2).encode()

@@ -18,6 +18,8 @@ from eth_hash.auto import keccak
 from eth_keys.datatypes import Signature
 
 from running_agent import running_agent
+from twinproof_devnet.boot import Boot
+from twinproof_devnet.compose import ToyApp, app_compose
 from twinproof_devnet.guest_agent import GuestAgent
 from twinproof_devnet.kms import Kms
 
@@ -145,8 +147,14 @@ def test_get_takes_its_arguments_from_the_query(agent: GuestAgent) -> None:
     assert json.loads(body)["key"] == call(agent, "GetKey", b'{"path":"a"}')[1]["key"]
 
 
-def test_answers_are_ascii_with_a_length_and_the_connection_ends_with_the_client(agent: GuestAgent) -> None:
-    head, body = raw(agent, b"POST /Info HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+def test_answers_are_ascii_with_a_length_and_the_connection_ends_with_the_client(tmp_path: Path) -> None:
+    with running_agent(tmp_path, Boot(app_compose=app_compose(ToyApp(name="t\u00f6y \U0001f9f8")))) as (agent, _):
+        head, body = raw(agent, b"POST /Info HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+        client = DstackClient(str(agent.socket))
+        with client:
+            compose_text = client.info().tcb_info.app_compose
+    assert json.loads(body)["app_name"] == "t\u00f6y \U0001f9f8"
+    assert compose_text == agent.vm.app_compose
     assert body.isascii()
     assert f"Content-Length: {len(body)}".encode() in head
 
@@ -154,6 +162,31 @@ def test_answers_are_ascii_with_a_length_and_the_connection_ends_with_the_client
 def test_a_body_longer_than_announced_is_refused_and_swallowed(agent: GuestAgent) -> None:
     head, _ = raw(agent, b'POST /GetKey HTTP/1.1\r\nContent-Length: 5\r\n\r\n{"path":"more than five"}')
     assert b"400" in head.split(b"\r\n")[0]
+
+
+def test_a_body_shorter_than_announced_is_refused_even_when_it_is_json(agent: GuestAgent) -> None:
+    head, body = raw(agent, b"POST /GetKey HTTP/1.1\r\nContent-Length: 50\r\n\r\n{}")
+    assert b"400" in head.split(b"\r\n")[0]
+    assert "shorter than its Content-Length" in json.loads(body)["error"]
+
+
+def test_two_requests_on_one_connection_get_two_answers(agent: GuestAgent) -> None:
+    head, rest = raw(agent, b"GET /Version HTTP/1.1\r\n\r\nGET /Version HTTP/1.1\r\n\r\n")
+    length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+    first, second = rest[:length], rest[length:]
+    assert second == head + b"\r\n\r\n" + first
+
+
+def test_a_method_without_a_result_answers_null_and_moves_the_register(tmp_path: Path) -> None:
+    with running_agent(tmp_path) as (agent, _):
+        before = call(agent, "GetQuote", b'{"report_data":"01"}')[1]
+        _, body = raw(agent, b"GET /EmitEvent?event=started&payload=0x0102 HTTP/1.1\r\n\r\n")
+        after = call(agent, "GetQuote", b'{"report_data":"01"}')[1]
+    assert body == b"null"
+    assert json.loads(after["event_log"])[-1]["event"] == "started"
+    assert json.loads(after["event_log"])[:-1] == json.loads(before["event_log"])
+    rtmr3 = slice(2 * 520, 2 * 568)
+    assert after["quote"][rtmr3] != before["quote"][rtmr3]
 
 
 def test_a_path_with_more_segments_is_not_found(agent: GuestAgent) -> None:
@@ -179,3 +212,20 @@ def test_the_socket_is_gone_when_the_agent_is(tmp_path: Path) -> None:
     with running_agent(tmp_path) as (agent, _):
         assert agent.socket.exists()
     assert not agent.socket.exists()
+
+
+def test_a_client_that_keeps_its_connection_open_is_cut_off_when_the_agent_ends(tmp_path: Path) -> None:
+    with running_agent(tmp_path) as (agent, _), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(agent.socket))
+        connection.sendall(b"GET /Version HTTP/1.1\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        agent.close()
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("moments", ['"not_before":2,"not_after":1', f'"not_after":{2**63}', '"not_before":"soon"'])
+def test_a_certificate_for_impossible_times_is_refused(agent: GuestAgent, moments: str) -> None:
+    status, answer = call(agent, "GetTlsKey", b"{%s}" % moments.encode())
+    assert status == 400
+    assert answer["error"]
