@@ -15,6 +15,10 @@ const signed = await client.sign('ed25519', data)
 const verified = await client.verify('ed25519', data, signed.signature, signed.public_key)
 const version = await client.version()
 const reachable = await client.isReachable()
+// Its Content-Length counts characters, so this body arrives cut short: an answer has to come at once all the same.
+const started = Date.now()
+const nonAscii = await client.getKey('t\u00f6y', 'a purpose').then(() => 'answered', (error) => error.constructor.name)
+const nonAsciiSeconds = (Date.now() - started) / 1000
 
 process.stdout.write(JSON.stringify({
   quote: quote.quote,
@@ -28,5 +32,10 @@ process.stdout.write(JSON.stringify({
   attestation: typeof attested.attestation === 'string' ? attested.attestation : hex(attested.attestation),
   verified: verified.valid,
   version: version.version,
-  reachable
+  reachable,
+  app_name: info.app_name,
+  signature: hex(signed.signature),
+  public_key: hex(signed.public_key),
+  non_ascii: nonAscii,
+  non_ascii_seconds: nonAsciiSeconds
 }))
