@@ -28,6 +28,12 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+lint: setup
+	$(BIN)/ruff check $(SOURCES)
+
+types: setup
+	$(BIN)/mypy
+
 format: setup
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -21,7 +21,8 @@ VOLATILE = (
     (r"\b[0-9a-f]{11,}…", "HEX…"),
     (r"\b[0-9a-f]{12}\b", "HEX"),
     (r"quote, \d{4} bytes", "quote, SIZE bytes"),  # DER signatures have 70 to 72 bytes
-    (r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", "TIME"),
+    (r"\d{4}-\d{2}-\d{2}", "DATE"),
+    (r"\d{2}:\d{2}:\d{2}", "TIME"),
 )
 
 

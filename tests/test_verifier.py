@@ -282,3 +282,10 @@ def test_a_statement_of_another_schema_is_malformed_even_when_signed() -> None:
     evidence = Instance(said={"schema": "other/statement/v1"}).evidence()
     assert failed(judge(evidence)) == {"evidence.statement": "Malformed"}
     assert statement(bytes(32)) != evidence.statement
+
+
+def test_an_answer_judged_long_after_it_was_collected_is_not_fresh() -> None:
+    verdict = verifier().verify(Instance().evidence(), at=AT + 86400)
+    assert verdict.genuine
+    assert not verdict.fresh
+    assert "another time" in verdict.check("policy.fresh").reason

@@ -45,7 +45,7 @@ EXIT_CODES = {
 
 _FRESH = Step(
     "compare.fresh",
-    "every instance was asked just now",
+    "every instance answered a fresh nonce, all in one run",
     "recorded quotes can be replayed for ever",
     "RFC 9334 section 10",
     Question.WANTED,

@@ -70,7 +70,7 @@ class Policy:
             for status in sorted(self.accepted_tcb_statuses - default.accepted_tcb_statuses)
         ]
         said += [
-            f"attribute rule {item.name} is on"
+            f"attribute rule {item.name.removeprefix('allow_')} is not applied (--allow)"
             for item in fields(self.attributes)
             if getattr(self.attributes, item.name) != getattr(default.attributes, item.name)
         ]

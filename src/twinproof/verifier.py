@@ -77,8 +77,8 @@ class Verdict:
 
     @property
     def fresh(self) -> bool:
-        """The quote answers the nonce of the evidence's challenge."""
-        return self.check("evidence.nonce").status is Status.PASS
+        """The quote answers the nonce of the evidence's challenge, and is judged at the time of that answer."""
+        return self.check("policy.fresh").status is Status.PASS
 
     @property
     def simulated(self) -> bool:
@@ -152,7 +152,7 @@ class Verifier:
         """
         time = evidence.fetched_at if at is None else at
         if time is None:
-            raise UsageError("no time to judge this evidence at", where=evidence.source, hint="pass at= (--at TIME)")
+            raise UsageError("no time to judge this evidence at", where=evidence.source, hint="--at TIME says it")
         if evidence.collateral is None:
             raise UsageError(
                 "no collateral to judge this evidence by", where=evidence.source, hint="pass --collateral FILE"
@@ -187,7 +187,7 @@ class Verifier:
             if ledger.failed("evidence."):
                 statement = None  # what was not bound is not claimed
             claims = replace(claims, statement=statement)
-            wanted.check_pins(claims, evidence, self.policy, ledger)
+            wanted.check_pins(claims, evidence, self.policy, ledger, at=at)
         machine = wanted.machine_of(self.policy, evidence.source, claims)
         return Verdict(
             source=evidence.source,

@@ -108,16 +108,22 @@ def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None
         check_report_attributes(appraisal.quote.report, policy.attributes)
 
 
-def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:
-    """Identities of what runs, against the pins; what is not pinned, or was not shown, is `not_checked`."""
+def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger, *, at: int) -> None:
+    """Identities of what runs, against the pins; what is not pinned, or was not shown, is `not_checked`.
+
+    `at` is the time of judgement: an answer that was fresh for its collector is not fresh at another time.
+    """
     software, statement, pins = claims.software, claims.statement, policy.pins
     _check_clock(claims, evidence, policy, ledger)
     _check_machine(claims, evidence, policy, ledger)
-    if ledger.passed("evidence.nonce"):
+    collected = evidence.fetched_at
+    if not ledger.passed("evidence.nonce"):
+        ledger.not_checked("policy.fresh", "no answer to a nonce of this run was shown")
+    elif collected is None or abs(at - collected) > policy.max_clock_skew:
+        ledger.not_checked("policy.fresh", "the answer was collected at another time than it is judged at")
+    else:
         with ledger.step("policy.fresh"):
             pass
-    else:
-        ledger.not_checked("policy.fresh", "no answer to a nonce of this run was shown")
     for name, got, expected in (
         ("image", software and software.os_image_hash, pins.image),
         ("compose_hash", software and software.compose_hash, pins.compose_hash),

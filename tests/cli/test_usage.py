@@ -126,3 +126,12 @@ def test_a_machine_without_a_url_is_not_taken_for_a_file(tmp_path: Path, capsys:
     path.write_text("[machines.prod7]\n", encoding="utf-8")
     assert main(["verify", "prod7", "--config", str(path)]) == 2
     assert "[machines.prod7]: this machine has no url" in capsys.readouterr().err
+
+
+def test_a_collateral_file_that_is_none_is_the_users_to_mend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "collateral.json"
+    path.write_text("-----BEGIN", encoding="utf-8")
+    assert main(["verify", "x", "--collateral", str(path)]) == 2
+    assert f"--collateral {path}: not a collateral file" in capsys.readouterr().err

@@ -55,10 +55,11 @@ def test_what_a_reader_has_to_know_is_in_the_comparison_once() -> None:
 
 def test_old_evidence_says_that_it_is_old() -> None:
     verdict = verdicts()[0]
-    assert "says nothing about now" not in verdict_text(verdict, now=AT + 60)
-    assert "says nothing about now" in verdict_text(verdict, now=AT + 86400)
+    said = "says nothing about now"
+    assert said not in " ".join(verdict_text(verdict, now=AT + 60).split())
+    assert said in " ".join(verdict_text(verdict, now=AT + 86400).split())
     proof = compare(verdicts())
-    assert "says nothing about now" in proof_text(proof, proof.verdicts, now=AT + 86400)
+    assert said in " ".join(proof_text(proof, proof.verdicts, now=AT + 86400).split())
 
 
 @pytest.mark.parametrize("explain", [False, True])

@@ -11,7 +11,7 @@ from twinproof.cli.network import Network
 from twinproof.cli.settings import Settings
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.platform_hint import platform_hint
-from twinproof.errors import EvidenceError, TwinproofError, UsageError
+from twinproof.errors import EvidenceError, Malformed, TwinproofError, UsageError
 from twinproof.evidence.carrier import quote_of
 from twinproof.evidence.evidence import Evidence
 from twinproof.evidence.nonce import challenge_for
@@ -19,7 +19,7 @@ from twinproof.sources import clock, entropy
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.files import load_evidence, read_file, save_bundle
 
-__all__ = ["Collected", "collect"]
+__all__ = ["Collected", "check_targets", "collect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,22 @@ class Collected:
     result: Evidence | TwinproofError
 
 
+def check_targets(targets: Sequence[str], settings: Settings) -> None:
+    """What is wrong with the targets themselves is told before anything is asked. Raises UsageError."""
+    if len(set(targets)) != len(targets):
+        raise UsageError(
+            "a target is named twice",
+            got=", ".join(targets),
+            expected="different instances",
+            hint="two names of one machine are not two machines",
+        )
+    for target in targets:
+        settings.url_of(target)
+
+
 def collect(targets: Sequence[str], settings: Settings, arguments: argparse.Namespace) -> list[Collected]:
     """Evidence of every target, in their order. Raises UsageError only for what the user can mend."""
-    if len(set(targets)) != len(targets):
-        raise UsageError("a target is named twice", got=", ".join(targets), expected="different instances")
+    check_targets(targets, settings)
     network = Network(settings, arguments)
     session = entropy.session_secret()
     supplied = [_read_collateral(name) for name in arguments.collateral]
@@ -64,7 +76,10 @@ def _progress(done: int, total: int, name: str) -> None:
 
 
 def _read_collateral(name: str) -> Collateral:
-    return Collateral.from_json(read_file(name, "--collateral", max_bytes=4 << 20))
+    try:
+        return Collateral.from_json(read_file(name, "--collateral", max_bytes=4 << 20))
+    except Malformed as error:
+        raise UsageError(f"not a collateral file: {error}", where=f"--collateral {name}") from error
 
 
 def _read_text(name: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from twinproof.cli.collect import Collected, collect
+from twinproof.cli.collect import Collected, check_targets, collect
 from twinproof.cli.output import style_of
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     required = required_comparisons(settings.required_comparisons)
     verifier = Verifier(roots=settings.roots, policy=settings.policy)
     style = style_of()
+    check_targets(arguments.targets, settings)
     if not arguments.json:
         print(_opening(settings, style), end="", flush=True)
     collected = collect(arguments.targets, settings, arguments)
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
             failures.append((item.name, item.result))
             continue
         try:
-            verdicts.append(verifier.verify(item.result, at=settings.at))
+            verdicts.append(verifier.verify(item.result, at=settings.time_for(item.result.fetched_at)))
         except UsageError:
             raise
         except TwinproofError as error:

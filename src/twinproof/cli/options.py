@@ -34,7 +34,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
     trust.add_argument(
         "--at",
         metavar="TIME",
-        help="judge at this time (unix seconds or YYYY-MM-DDThh:mm:ssZ) instead of now, or a bundle's own time",
+        help="judge at this time (unix seconds or YYYY-MM-DDThh:mm:ssZ) instead of a bundle's own time, or now",
     )
     trust.add_argument(
         "--collateral",

@@ -14,6 +14,7 @@ from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.tcb import TcbStatus
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import Machine, Pins, Policy
+from twinproof.sources import clock
 from twinproof.sources.files import read_file
 from twinproof.wire import LAST_SECOND, Fields, shown, unhex
 
@@ -38,6 +39,12 @@ class Settings:
     @property
     def simulated(self) -> bool:
         return any(not root.is_intel for root in self.roots)
+
+    def time_for(self, collected: int | None) -> int:
+        """The time of judgement: `--at`, else the evidence's own, else now."""
+        if self.at is not None:
+            return self.at
+        return clock.now() if collected is None else collected
 
     def url_of(self, target: str) -> str | None:
         """The URL of a machine named in twinproof.toml; None for any other name. Raises UsageError without a URL."""

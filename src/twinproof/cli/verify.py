@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     (collected,) = collect([arguments.target], settings, arguments)
     if isinstance(collected.result, TwinproofError):
         raise collected.result
-    verdict = verifier.verify(collected.result, at=settings.at)
+    verdict = verifier.verify(collected.result, at=settings.time_for(collected.result.fetched_at))
     if arguments.json:
         print(json.dumps(verdict.to_json(), indent=1))
     else:

@@ -188,8 +188,8 @@ def _sentence(proof: Proof, named: Named) -> str:
             version = first.claims.statement.version if first.claims.statement else ""
             times = {verdict.at for verdict in proof.verdicts}
             return (
-                f"{count} different machines run version {version} from the same image and the same compose file, "
-                f"each asked with a fresh nonce (judged at {time_text(max(times))})."
+                f"{count} different machines ran version {version} from the same image and the same compose file when "
+                f"each was asked with a fresh nonce (judged at {time_text(max(times))})."
             )
         case Outcome.NOT_FRESH:
             return f"{count} different machines run the same image and compose file; when they said so is not shown."

@@ -46,10 +46,11 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 def age_lines(verdicts: Iterable[Verdict], now: int, style: Style) -> list[str]:
     """Evidence that was not collected just now says nothing about now, however fresh it was for its collector."""
-    oldest = min(verdict.at for verdict in verdicts)
+    collected = [v.at if v.evidence.fetched_at is None else v.evidence.fetched_at for v in verdicts]
+    oldest = min(collected)
     if abs(now - oldest) <= RECENT_SECONDS:
         return []
-    text = f"This was so at {time_text(oldest)}: evidence that is older than this run says nothing about now."
+    text = f"Collected at {time_text(oldest)}: evidence that is not of this run says nothing about now."
     return [style.paint(line, "yellow") for line in paragraph(text, style)]
 
 
