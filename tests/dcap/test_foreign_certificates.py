@@ -185,6 +185,22 @@ def test_every_ca_and_signer_that_intel_ever_used_passes(vectors: Path) -> None:
     assert kinds == ["platform", "processor", "processor", "signer", "signer", "signer"]
 
 
+def test_a_trust_root_of_an_unknown_x509_version_is_malformed() -> None:
+    """The library has an exception of its own for this, which is no ValueError."""
+    version_6 = pki().root.der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+    with pytest.raises(Malformed, match=r"not an X\.509 certificate"):
+        TrustRoot.from_pem_or_der(version_6)
+
+
+@pytest.mark.filterwarnings("ignore")  # as installed: the library warns, and goes on
+def test_a_serial_that_no_revocation_list_can_name_is_malformed() -> None:
+    """The library cannot look up a negative serial in a list: that must be no crash, and no `not revoked`."""
+    serial = host().pck.serial.to_bytes(20, "big")
+    negative = host().pck.der.replace(serial, bytes([serial[0] | 0x80]) + serial[1:], 1)
+    with pytest.raises(Malformed, match="serial number that is not positive"):
+        load_certificate(negative, "PCK certificate")
+
+
 def test_a_trust_root_is_the_same_from_pem_and_from_der() -> None:
     root = pki().root
     assert TrustRoot.from_pem_or_der(root.pem.encode()) == TrustRoot.from_pem_or_der(root.der)

@@ -87,6 +87,8 @@ def load_certificate(der: bytes, where: str) -> Certificate:
 def _read(certificate: x509.Certificate, der: bytes, where: str) -> Certificate:
     if certificate.version is not x509.Version.v3:
         raise Malformed("not X.509 version 3", where=where, got=certificate.version.name)
+    if certificate.serial_number <= 0:  # RFC 5280; a revocation list cannot be asked for it
+        raise Malformed("a serial number that is not positive", where=where, got=str(certificate.serial_number))
     if certificate.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         raise Untrusted("signed by another algorithm", where=where, expected="ecdsa-with-SHA256")
     key = certificate.public_key()

@@ -7,10 +7,10 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from twinproof.dcap.certificates import UNREADABLE
 from twinproof.errors import Malformed
 from twinproof.wire import shown
 
@@ -48,7 +48,7 @@ class TrustRoot:
                 certificate = x509.load_der_x509_certificate(data)
             names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
             der = certificate.public_bytes(Encoding.DER)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except UNREADABLE as error:
             raise Malformed("not an X.509 certificate", where="trust root", expected="PEM or DER") from error
         return cls(der, shown(str(names[0].value)) if names else "unnamed root")
 
