@@ -59,6 +59,14 @@ def test_the_documents_cannot_be_exchanged() -> None:
     assert judge(quote(), good | swapped).failed == ("dcap.tcb_info", "Malformed")
 
 
+@pytest.mark.parametrize("name", ["", "tdx", "SGX ", "TD_QE", "TDX2"])
+def test_a_document_about_neither_tee_is_malformed(name: str) -> None:
+    with pytest.raises(Malformed, match="unknown TEE"):
+        parse_tcb_info(compact(TCB_INFO | {"id": name}))
+    with pytest.raises(Malformed, match="unknown enclave"):
+        parse_qe_identity(compact(QE_IDENTITY | {"id": name if name != "TD_QE" else "QVE"}))
+
+
 def test_documents_of_the_other_tee_are_a_mismatch() -> None:
     sgx = members("SGX")
     tcb = {name: sgx[name] for name in sgx if name.startswith("tcb_info")}
@@ -243,6 +251,14 @@ def test_the_name_of_a_module_is_read_in_either_case() -> None:
 def test_an_empty_list_of_levels_or_modules_is_malformed(name: str) -> None:
     with pytest.raises(Malformed):
         parse_tcb_info(changed(TCB_INFO, (name,), []))
+
+
+def test_there_are_at_most_256_levels() -> None:
+    (level,) = SGX_TCB_INFO["tcbLevels"][:1]
+    levels = [level | {"tcb": level["tcb"] | {"pcesvn": number}} for number in range(257)]
+    assert len(parse_tcb_info(compact(SGX_TCB_INFO | {"tcbLevels": levels[:256]})).levels) == 256
+    with pytest.raises(Malformed, match="too many items"):
+        parse_tcb_info(compact(SGX_TCB_INFO | {"tcbLevels": levels}))
 
 
 @pytest.mark.parametrize("name", ["tdxModule", "tdxModuleIdentities"])

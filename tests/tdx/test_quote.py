@@ -148,6 +148,27 @@ def test_a_size_that_no_quote_has_is_refused_before_reading(size: int) -> None:
         parse_quote(bytes(size))
 
 
+@pytest.mark.parametrize("size", [1020, 64 * 1024])
+def test_the_smallest_and_the_largest_size_are_read(size: int) -> None:
+    with pytest.raises(Malformed, match="unsupported quote version"):
+        parse_quote(bytes(size))
+
+
+@pytest.mark.parametrize(("version", "body"), SIGNED_BYTES)
+def test_the_place_of_a_cut_is_named(version: int, body: str) -> None:
+    """The field that is cut off starts inside of what is left, and ends outside."""
+    whole = quote(version, body)
+    for size in range(1020, len(whole), 7):
+        spoiled = bytearray(whole[:size])
+        at = SIGNED_BYTES[version, body]
+        spoiled[at : at + 4] = (size - at - 4).to_bytes(4, "little")  # the outer length tells the truth
+        with pytest.raises(Malformed, match="is cut off") as caught:
+            parse_quote(bytes(spoiled))
+        start = int(caught.value.where.removeprefix("quote byte "))
+        assert start <= size < start + int(caught.value.expected.removesuffix(" bytes"))
+        assert caught.value.got == f"{size - start} bytes"
+
+
 def test_a_certification_length_of_four_gigabytes_is_malformed() -> None:
     at = INNER_TYPE_AT + 2
     with pytest.raises(Malformed, match="cut off"):
