@@ -237,7 +237,7 @@ def test_a_module_said_twice_could_mean_two_things() -> None:
         parse_tcb_info(changed(TCB_INFO, ("tdxModuleIdentities",), [*modules, again]))
 
 
-@pytest.mark.parametrize("name", ["TDX_1", "TDX_001", "tdx_01", "SEAM_01", "TDX_0G", "TDX_ 1", "TDX_+1", ""])
+@pytest.mark.parametrize("name", ["TDX_1", "TDX_001", "tdx_01", "SEAM_01", "TDX_0G", "TDX_ 1", "TDX_+1", "01", ""])
 def test_the_name_of_a_module_is_tdx_and_two_hex_digits(name: str) -> None:
     with pytest.raises(Malformed, match="not the id of a TDX module"):
         parse_tcb_info(changed(TCB_INFO, ("tdxModuleIdentities", 0, "id"), name))
