@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twinproof.errors import Forged, Refused
-from twinproof.ledger import Ledger
+from twinproof.ledger import Ledger, Plan
 from twinproof.verdict import Status, Step
 
 PLAN = tuple(Step(name, f"{name} holds", "someone could lie", "test") for name in ("a", "b", "c"))
@@ -87,3 +87,30 @@ def test_a_step_may_find_that_it_cannot_check() -> None:
         entry.not_checked = "mr_config_id is unused"
     assert not ledger.passed("a")
     assert ledger.checks()[0].status is Status.NOT_CHECKED
+
+
+def test_a_plan_reads_as_the_steps_it_was_made_of() -> None:
+    plan = Plan(PLAN)
+    assert (len(plan), tuple(plan), plan[0], tuple(plan[1:])) == (3, PLAN, PLAN[0], PLAN[1:])
+
+
+def test_ledgers_that_share_a_plan_do_not_share_what_happened() -> None:
+    plan = Plan(PLAN)
+    first, second = Ledger(plan), Ledger(plan)
+    with first.step("a") as entry:
+        entry.explain("hashed", "abc")
+    with second.step("a"):
+        pass
+    first.not_checked("b", "no log")
+    assert first.checks()[0].detail == (("hashed", "abc"),)
+    assert second.checks()[0].detail == ()
+    assert second.checks()[1].reason != "no log"
+
+
+def test_any_number_of_reasons_is_recorded_and_few_are_kept() -> None:
+    plan = Plan(PLAN)
+    for number in range(5000):
+        ledger = Ledger(plan)
+        ledger.not_checked("a", f"reason {number}")
+        assert ledger.checks()[0].reason == f"reason {number}"
+    assert len(plan._not_checked) < 1000

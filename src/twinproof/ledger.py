@@ -2,107 +2,177 @@
 
 A verification opens a *group* (a straight line: the first failing step ends it) and runs its steps inside it. Steps of
 the plan that were never reached appear as `not_checked (blocked by ...)`.
+
+One verification runs some fifty steps, so a step is a plain context manager, and a Check that says nothing but its
+outcome is made once per plan and shared: Checks cannot be changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self, overload
 
 from twinproof.errors import EvidenceError, Refused
 from twinproof.verdict import Check, Status, Step
 
-__all__ = ["Ledger"]
+__all__ = ["Entry", "Ledger", "Plan"]
+
+_MOST_SHARED = 512
 
 
 class _GroupEndedError(Exception):
     """Leaves the straight line; the failure is already in the ledger."""
 
 
-class Entry:
-    """What a running step may add to its own Check: the bytes behind it, for `--explain`, or a warning."""
+class Plan(Sequence[Step]):
+    """The steps of a verification, in their order. Raises ValueError for a step named twice."""
 
-    def __init__(self) -> None:
-        self.got = ""
-        self.expected = ""
-        self.warning = ""
-        self.not_checked = ""
-        self.detail: list[tuple[str, str]] = []
+    __slots__ = ("_not_checked", "passed", "steps")
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        listed = tuple(steps)
+        self.steps: dict[str, Step] = {step.id: step for step in listed}
+        if len(self.steps) != len(listed):
+            raise ValueError("a plan names a step twice")
+        self.passed: dict[str, Check] = {step.id: Check(step, Status.PASS) for step in listed}
+        """For each step, the Check of a pass with nothing to add."""
+        self._not_checked: dict[tuple[str, str], Check] = {}
+
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Step]: ...
+    def __getitem__(self, index: int | slice) -> Step | Sequence[Step]:
+        return tuple(self.steps.values())[index]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def not_checked(self, step_id: str, reason: str) -> Check:
+        """The Check of a step that did not run. Reasons are few, so most are shared; the memory is bounded."""
+        key = step_id, reason
+        check = self._not_checked.get(key)
+        if check is None:
+            check = Check(self.steps[step_id], Status.NOT_CHECKED, reason=reason)
+            if len(self._not_checked) < _MOST_SHARED:
+                self._not_checked[key] = check
+        return check
+
+
+class Entry:
+    """A running step, and what it may add to its own Check: the bytes behind it, for `--explain`, or a warning."""
+
+    __slots__ = ("_done", "_plan", "_step_id", "detail", "expected", "got", "not_checked", "warning")
+
+    def __init__(self, plan: Plan, done: dict[str, Check], step_id: str) -> None:
+        self._plan, self._done, self._step_id = plan, done, step_id
+        self.got = self.expected = self.warning = self.not_checked = ""
+        self.detail: tuple[tuple[str, str], ...] = ()
 
     def explain(self, name: str, value: str) -> None:
-        self.detail.append((name, value))
+        self.detail += ((name, value),)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Write the outcome down. An error that is no verdict is a bug: it passes through, and nothing is recorded."""
+        if error is None:
+            self._done[self._step_id] = self._outcome()
+        elif isinstance(error, EvidenceError | Refused):
+            self._done[self._step_id] = self._failure(error)
+            raise _GroupEndedError from error
+
+    def _outcome(self) -> Check:
+        if self.not_checked:
+            status, reason = Status.NOT_CHECKED, self.not_checked
+        elif self.warning:
+            status, reason = Status.WARN, self.warning
+        elif self.got or self.expected or self.detail:
+            status, reason = Status.PASS, ""
+        else:
+            return self._plan.passed[self._step_id]
+        step = self._plan.steps[self._step_id]
+        return Check(step, status, reason=reason, got=self.got, expected=self.expected, detail=self.detail)
+
+    def _failure(self, error: EvidenceError | Refused) -> Check:
+        return Check(
+            self._plan.steps[self._step_id],
+            Status.FAIL,
+            reason=str(error),
+            got=error.got or self.got,
+            expected=error.expected or self.expected,
+            error=type(error).__name__,
+            detail=self.detail,
+        )
+
+
+class _Group:
+    """Ends at the first failure, which is recorded by then. It keeps no state, so one serves all."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        return kind is _GroupEndedError
+
+
+_GROUP = _Group()
 
 
 class Ledger:
     """Collects the Checks of one verification, in the order of its plan."""
 
+    __slots__ = ("_done", "_plan")
+
     def __init__(self, plan: Sequence[Step]) -> None:
-        self._plan = {step.id: step for step in plan}
-        if len(self._plan) != len(plan):
-            raise ValueError("a plan names a step twice")
+        self._plan = plan if isinstance(plan, Plan) else Plan(plan)
         self._done: dict[str, Check] = {}
 
-    @contextmanager
-    def group(self) -> Iterator[None]:
+    def group(self) -> _Group:
         """Run steps until the first one fails; the failure is recorded and does not leave the group."""
-        with suppress(_GroupEndedError):
-            yield
+        return _GROUP
 
-    @contextmanager
-    def step(self, step_id: str) -> Iterator[Entry]:
+    def step(self, step_id: str) -> Entry:
         """Run one step: EvidenceError and Refused become a failed Check and end the group; anything else is a bug.
 
         Setting `entry.not_checked` inside the step records `not_checked` with that reason instead of a pass.
         """
-        step = self._plan[step_id]
-        if step_id in self._done:
-            raise ValueError(f"step {step_id} ran twice")
-        entry = Entry()
-        try:
-            yield entry
-        except (EvidenceError, Refused) as error:
-            self._done[step_id] = Check(
-                step,
-                Status.FAIL,
-                reason=str(error),
-                got=error.got or entry.got,
-                expected=error.expected or entry.expected,
-                error=type(error).__name__,
-                detail=tuple(entry.detail),
-            )
-            raise _GroupEndedError from error
-        status = Status.NOT_CHECKED if entry.not_checked else Status.WARN if entry.warning else Status.PASS
-        self._done[step_id] = Check(
-            step,
-            status,
-            reason=entry.not_checked or entry.warning,
-            got=entry.got,
-            expected=entry.expected,
-            detail=tuple(entry.detail),
-        )
+        self._check_free(step_id)
+        return Entry(self._plan, self._done, step_id)
 
     def not_checked(self, step_id: str, reason: str) -> None:
         """Record that a step did not run, and why. A reason is required: nothing is skipped in silence."""
         if not reason:
             raise ValueError(f"step {step_id}: not_checked needs a reason")
-        if step_id in self._done:
-            raise ValueError(f"step {step_id} ran twice")
-        self._done[step_id] = Check(self._plan[step_id], Status.NOT_CHECKED, reason=reason)
+        self._check_free(step_id)
+        self._done[step_id] = self._plan.not_checked(step_id, reason)
+
+    def _check_free(self, step_id: str) -> None:
+        """Raises KeyError for a step that is not of this plan, ValueError for one that was recorded before."""
+        if step_id in self._done or step_id not in self._plan.steps:
+            raise ValueError(f"step {step_id} ran twice") if step_id in self._done else KeyError(step_id)
 
     def passed(self, *step_ids: str) -> bool:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""
-        return all(
-            step_id in self._done and self._done[step_id].status in (Status.PASS, Status.WARN) for step_id in step_ids
-        )
+        return all(step_id in self._done and self._done[step_id].passed for step_id in step_ids)
 
     def failed(self, prefix: str) -> bool:
         """Whether any step whose id starts with `prefix` ran and failed."""
-        return any(step_id.startswith(prefix) and check.status is Status.FAIL for step_id, check in self._done.items())
+        return any(check.status is Status.FAIL for step_id, check in self._done.items() if step_id.startswith(prefix))
 
     def checks(self) -> tuple[Check, ...]:
         """Every step of the plan, in the plan's order, whether it ran or not."""
-        failed = [check.step.id for check in self._done.values() if check.status is Status.FAIL]
-        reason = f"blocked by {', '.join(failed)}" if failed else "blocked: an earlier step did not run"
-        return tuple(
-            self._done.get(step.id) or Check(step, Status.NOT_CHECKED, reason=reason) for step in self._plan.values()
-        )
+        done, steps = self._done, self._plan.steps
+        if len(done) < len(steps):
+            failed = [step_id for step_id, check in done.items() if check.status is Status.FAIL]
+            reason = f"blocked by {', '.join(failed)}" if failed else "blocked: an earlier step did not run"
+            return tuple(done.get(step_id) or self._plan.not_checked(step_id, reason) for step_id in steps)
+        return tuple(map(done.__getitem__, steps))

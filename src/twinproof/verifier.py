@@ -25,7 +25,7 @@ from twinproof.errors import UsageError
 from twinproof.evidence import carrier, checks
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
-from twinproof.ledger import Ledger
+from twinproof.ledger import Ledger, Plan
 from twinproof.names import short_source
 from twinproof.policy import Machine, Policy
 from twinproof.tdx.report import TdReport
@@ -34,7 +34,7 @@ from twinproof.wire import shown
 
 __all__ = ["PLAN", "Verdict", "Verifier"]
 
-PLAN = (*carrier.PLAN, *dcap.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN)
+PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN))
 ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
 SCHEMA = "twinproof/verdict/v1"
 NOT_APPLICABLE = "not applicable"
