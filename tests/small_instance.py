@@ -20,6 +20,7 @@ from twinproof.verifier import Verdict, Verifier
 from twinproof_devnet import collateral
 from twinproof_devnet.host import TdMeasurements, TdxHost
 from twinproof_devnet.pki import Pki
+from twinproof_devnet.quote import SEPT_VE_DISABLE
 
 __all__ = [
     "AT",
@@ -89,6 +90,7 @@ class Instance:
     boot: Boot = field(default_factory=Boot)
     said: dict[str, object] = field(default_factory=dict)
     measured: dict[str, bytes] = field(default_factory=dict)
+    td_attributes: int = SEPT_VE_DISABLE
 
     @property
     def url(self) -> str:
@@ -116,7 +118,9 @@ class Instance:
         registers = {
             name: getattr(report, name) for name in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3", "mr_config_id")
         }
-        return host(self.machine).quote(TdMeasurements(**{**registers, **self.measured}), report_data)
+        return host(self.machine).quote(
+            TdMeasurements(**{**registers, **self.measured}, td_attributes=self.td_attributes), report_data
+        )
 
 
 def twins() -> tuple[Instance, Instance]:

@@ -19,6 +19,7 @@ EXIT_CODES = {
     "TcbUnknown": 3,
     "CollateralMismatch": 3,
     "Contradiction": 3,
+    "Disputed": 3,
     "Refused": 4,
     "Unavailable": 5,
 }

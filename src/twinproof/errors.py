@@ -11,7 +11,8 @@ TwinproofError
 │       ├── Stale                  outside its validity window, or not an answer to this run's nonce
 │       ├── TcbUnknown             Intel's documents hold no level for this platform
 │       ├── CollateralMismatch     the collateral is about another platform or another TEE
-│       └── Contradiction          two parts of one evidence disagree
+│       ├── Contradiction          two parts of one evidence disagree
+│       └── Disputed               another verifier was asked, and disagrees
 ├── Refused               exit 4   genuine, but not what was asked for
 └── Unavailable           exit 5   could not be obtained; try again or ask elsewhere
 
@@ -25,6 +26,7 @@ from typing import ClassVar
 __all__ = [
     "CollateralMismatch",
     "Contradiction",
+    "Disputed",
     "EvidenceError",
     "Forged",
     "Malformed",
@@ -108,6 +110,10 @@ class CollateralMismatch(NotGenuine):
 
 class Contradiction(NotGenuine):
     """Two parts of the same evidence cannot both be true."""
+
+
+class Disputed(NotGenuine):
+    """Another verifier was asked too, and its answer is not ours."""
 
 
 class Refused(TwinproofError):

@@ -16,10 +16,12 @@ from typing import Never
 
 from twinproof import wanted
 from twinproof.claims import Claims, Platform, Registers, Software
+from twinproof.dcap import second_opinion
 from twinproof.dcap import verify as dcap
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.memo import Memo
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
+from twinproof.dcap.second_opinion import SecondOpinion, check_second_opinion
 from twinproof.dstack import verify as dstack
 from twinproof.errors import UsageError
 from twinproof.evidence import carrier, checks
@@ -34,7 +36,7 @@ from twinproof.wire import shown
 
 __all__ = ["PLAN", "Verdict", "Verifier"]
 
-PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN))
+PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *second_opinion.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN))
 ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
 SCHEMA = "twinproof/verdict/v1"
 NOT_APPLICABLE = "not applicable"
@@ -131,15 +133,23 @@ class Verifier:
     """Judges evidence against trust roots and a policy. Owns the bounded caches; safe to keep for a process's life.
 
     `roots` are tried in order: the first under which the quote's certificates hold is the one reported.
+    `second_opinion` is another verifier, asked about every quote: see `dcap.second_opinion`.
     """
 
-    def __init__(self, *, roots: Sequence[TrustRoot] = (INTEL_SGX_ROOT_CA,), policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        roots: Sequence[TrustRoot] = (INTEL_SGX_ROOT_CA,),
+        policy: Policy | None = None,
+        second_opinion: SecondOpinion | None = None,
+    ) -> None:
         if not roots:
             raise UsageError("no trust root", expected="at least one certificate")
         self._roots = tuple(roots)
         self.policy = policy or Policy()
         self._required = wanted.required_ids(self.policy.required, frozenset(step.id for step in PLAN))
         self._memo = Memo()
+        self._second_opinion = second_opinion
 
     def verify_quote(self, quote: bytes, collateral: Collateral, *, at: int) -> Verdict:
         """Judge a bare quote at time `at` (unix seconds, UTC); what needs a log or a statement is `not_checked`."""
@@ -188,6 +198,11 @@ class Verifier:
                 statement = None  # what was not bound is not claimed
             claims = replace(claims, statement=statement)
             wanted.check_pins(claims, evidence, self.policy, ledger, at=at)
+        if self._second_opinion is None:
+            ledger.not_checked("dcap.second_opinion", second_opinion.NOT_ASKED)
+        elif carried is not None:
+            theirs = self._second_opinion(carried.quote, collateral, at=at, root=root)
+            check_second_opinion(self._second_opinion.name, theirs, appraisal, ledger)
         machine = wanted.machine_of(self.policy, evidence.source, claims)
         return Verdict(
             source=evidence.source,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from twinproof.cli.collect import Collected, check_targets, collect
 from twinproof.cli.output import style_of
+from twinproof.cli.second_opinion import second_opinion_of
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
 from twinproof.errors import TwinproofError, UsageError
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("nothing to compare", got="1 target", expected="at least 2", hint="`verify` judges one")
     settings = read_settings(arguments)
     required = required_comparisons(settings.required_comparisons)
-    verifier = Verifier(roots=settings.roots, policy=settings.policy)
+    verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=second_opinion_of(arguments))
     style = style_of()
     check_targets(arguments.targets, settings)
     if not arguments.json:

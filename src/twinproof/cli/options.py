@@ -47,6 +47,11 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--collateral-url", metavar="URL", help="fetch collateral from this PCS or PCCS (default: Intel's PCS)"
     )
     trust.add_argument("--no-cache", action="store_true", help="neither read nor write the collateral cache")
+    trust.add_argument(
+        "--second-opinion",
+        action="store_true",
+        help="also ask dcap-qvl (an optional package) about the quote; a disagreement is a failure",
+    )
     wanted = parser.add_argument_group("what to expect")
     wanted.add_argument(
         "--expect",

@@ -7,6 +7,7 @@ import json
 
 from twinproof.cli.collect import collect
 from twinproof.cli.output import style_of
+from twinproof.cli.second_opinion import second_opinion_of
 from twinproof.cli.settings import read_settings
 from twinproof.errors import TwinproofError
 from twinproof.report.verdict_text import verdict_text
@@ -18,7 +19,7 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
-    verifier = Verifier(roots=settings.roots, policy=settings.policy)
+    verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=second_opinion_of(arguments))
     (collected,) = collect([arguments.target], settings, arguments)
     if isinstance(collected.result, TwinproofError):
         raise collected.result
