@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = ["Check", "Question", "Status", "Step"]
 
@@ -39,9 +40,12 @@ class Step:
     question: Question = Question.GENUINE
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The outcome of one Step. `error` is the name of the error class when the status is `fail`."""
+class Check(NamedTuple):
+    """The outcome of one Step. `error` is the name of the error class when the status is `fail`.
+
+    A named tuple, because a verification makes dozens: it is as unchangeable as the frozen classes around it, and made
+    in a quarter of the time.
+    """
 
     step: Step
     status: Status

@@ -258,7 +258,7 @@ class Verifier:
     def _demand(self, check: Check) -> Check:
         """A required check that did not run is a failure of what was wanted, not of the evidence."""
         if check.id in self._required and check.status is Status.NOT_CHECKED:
-            return replace(check, status=Status.FAIL, reason=f"required, but {check.reason}", error="Refused")
+            return check._replace(status=Status.FAIL, reason=f"required, but {check.reason}", error="Refused")
         return check
 
 

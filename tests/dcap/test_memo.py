@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,35 @@ def test_the_least_recently_used_goes_first() -> None:
     assert len(memo) == 2
     assert memo.recall(("old",), lambda: "again") == "old"
     assert memo.recall(("new",), lambda: "again") == "again"
+
+
+def test_it_is_bounded_by_number_and_by_size() -> None:
+    by_number, by_size = Memo(max_entries=100), Memo(max_bytes=10_000)
+    for number in range(2000):
+        by_number.recall((f"{number}",), lambda: True)
+        by_size.recall((f"{number}", bytes(1000)), lambda: True)
+        assert len(by_number) <= 100
+        assert len(by_size) <= 10
+    assert len(by_number) >= 50
+
+
+def test_what_is_larger_than_the_room_is_answered_and_soon_forgotten() -> None:
+    memo = Memo(max_bytes=100)
+    assert memo.recall(("large", bytes(1000)), lambda: "yes") == "yes"
+    memo.recall(("a", bytes(40)), lambda: "a")
+    memo.recall(("b", bytes(40)), lambda: "b")
+    assert memo.recall(("large", bytes(1000)), lambda: "again") == "again"
+
+
+def test_threads_that_share_a_memory_get_their_own_answers() -> None:
+    memo = Memo(max_entries=16)
+
+    def ask(start: int) -> bool:
+        return all(memo.recall((f"{n % 40}",), lambda n=n: n % 40) == n % 40 for n in range(start, start + 3000))  # type: ignore[misc]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(4)))
+    assert len(memo) <= 16
 
 
 def test_a_failure_is_not_remembered() -> None:

@@ -1,14 +1,15 @@
 """A bounded memory of what depends on bytes alone: parsed forms, and signatures that held.
 
 A key is a purpose and the exact bytes that the result depends on, the trust root or signer among them. Keys are
-compared in full, so an entry can never speak for other bytes; Python keeps the hash of a text or bytes object with it,
-so asking again with the same object costs nothing. Windows, revocation and policy are never kept: they are judged at
-every call. Failures are not kept either.
+compared in full, which is stricter than comparing their hashes: an entry can never speak for other bytes. It is also
+cheaper than SHA-256 over them, because Python keeps the hash of a text or bytes object with it. What it costs is the
+memory of the keys, so both their number and their size are bounded.
+
+Windows, revocation and policy are never kept: they are judged at every call. Failures are not kept either.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 from typing import TypeVar, cast
@@ -16,30 +17,47 @@ from typing import TypeVar, cast
 __all__ = ["Memo"]
 
 Result = TypeVar("Result")
+Key = tuple[str | bytes, ...]
 _NOTHING = object()
 
 
 class Memo:
-    """Least recently used entries go first. Threads may share one: at worst two compute the same result."""
+    """What was asked recently is kept, what was not is forgotten. Threads may share one.
 
-    def __init__(self, max_entries: int = 1024) -> None:
-        self._max = max_entries
-        self._entries: OrderedDict[tuple[str | bytes, ...], object] = OrderedDict()
+    There are two generations of entries, each with half of the room. A question finds its answer in either, and moves
+    it to the young one; when that is full it becomes the old one, and what was old and not asked for again is gone.
+    That keeps no order, so a repeated question costs one look-up and no lock. At worst two threads compute the same.
+    """
+
+    __slots__ = ("_lock", "_max_bytes", "_max_entries", "_old", "_size", "_young")
+
+    def __init__(self, max_entries: int = 4096, max_bytes: int = 32 << 20) -> None:
+        """`max_bytes` is about the keys; what is parsed from them takes a small multiple of that."""
+        self._max_entries, self._max_bytes = max(1, max_entries // 2), max_bytes // 2
+        self._young: dict[Key, object] = {}
+        self._old: dict[Key, object] = {}
+        self._size = 0
         self._lock = Lock()
 
-    def recall(self, key: tuple[str | bytes, ...], compute: Callable[[], Result]) -> Result:
+    def recall(self, key: Key, compute: Callable[[], Result]) -> Result:
         """The result of `compute()`, which depends on `key` alone; its exceptions pass through and leave no trace."""
+        found = self._young.get(key, _NOTHING)
+        if found is _NOTHING:
+            found = self._old.get(key, _NOTHING)
+            if found is _NOTHING:
+                found = compute()
+            self._keep(key, found)
+        return cast("Result", found)
+
+    def _keep(self, key: Key, result: object) -> None:
+        size = sum(map(len, key))
         with self._lock:
-            found = self._entries.get(key, _NOTHING)
-            if found is not _NOTHING:
-                self._entries.move_to_end(key)
-                return cast("Result", found)
-        computed = compute()
-        with self._lock:
-            self._entries[key] = computed
-            while len(self._entries) > self._max:
-                self._entries.popitem(last=False)
-        return computed
+            if self._young and (len(self._young) >= self._max_entries or self._size + size > self._max_bytes):
+                self._old, self._young, self._size = self._young, {}, 0
+            self._old.pop(key, None)
+            if key not in self._young:
+                self._young[key] = result
+                self._size += size
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._young) + len(self._old)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-
 from twinproof.dcap.certificates import load_certificate
 from twinproof.dcap.certification import PCK_CHAIN_PEM
 from twinproof.dcap.pem import pem_certificates
@@ -14,6 +12,7 @@ from twinproof.evidence.evidence import Evidence
 from twinproof.report.layout import paragraph
 from twinproof.report.style import PLAIN, Style
 from twinproof.tdx.quote import Quote, parse_quote
+from twinproof.tdx.report import EnclaveReport, TdExtension, TdReport
 from twinproof.wire import shown
 
 __all__ = ["inspect_json", "inspect_text"]
@@ -52,11 +51,14 @@ def inspect_json(evidence: Evidence, carried: Carried) -> dict[str, object]:
     return structure
 
 
-def _members(record: object) -> dict[str, object]:
-    if not is_dataclass(record):
-        return {}
-    values = ((item.name, getattr(record, item.name)) for item in fields(record))
-    return {name: value.hex() if isinstance(value, bytes) else value for name, value in values if value is not None}
+def _members(report: TdReport | EnclaveReport | TdExtension) -> dict[str, object]:
+    return {name: _plain(value) for name, value in report._asdict().items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, TdExtension):
+        return _members(value)
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _certificates(quote: Quote) -> list[str]:

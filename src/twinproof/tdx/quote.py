@@ -12,6 +12,8 @@ Source: Intel SGX and TDX ECDSA quote library, quote formats 3, 4 and 5.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
+from typing import Any
 
 from twinproof.errors import Malformed
 from twinproof.tdx.report import (
@@ -31,6 +33,9 @@ TEE_SGX, TEE_TDX = 0x00, 0x81
 BODY_SGX, BODY_TD10 = 1, 2
 CERTIFICATION_QE_REPORT = 6
 _TEE_NAMES = {TEE_SGX: "SGX", TEE_TDX: "TDX"}
+_HEADER = Struct("<H H I 4x 16s 20s")
+_SIGNATURE_AND_KEY = Struct("64s 64s")
+_REPORT_AND_SIGNATURE = Struct(f"{ENCLAVE_REPORT_SIZE}s 64s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,10 @@ class _Reader:
         start = self._step(size, what)
         return int.from_bytes(self._data[start : self.at], "little")
 
+    def unpack(self, form: Struct, what: str) -> tuple[Any, ...]:
+        """Several fields at once."""
+        return form.unpack_from(self._data, self._step(form.size, what))
+
     def inside(self, size: int, what: str) -> _Reader:
         """A reader over the next `size` bytes, which it has to use up."""
         start = self._step(size, what)
@@ -125,8 +134,7 @@ def parse_quote(data: bytes) -> Quote:
     signed = data[: reader.at]
     size = reader.integer(4, "length of the signature data")
     body = reader.inside(size, "signature data")
-    signature = body.take(64, "quote signature")
-    attestation_key = body.take(64, "attestation key")
+    signature, attestation_key = body.unpack(_SIGNATURE_AND_KEY, "quote signature and attestation key")
     certified = body
     if header.version >= 4:
         kind = body.integer(2, "outer certification data type")
@@ -135,8 +143,7 @@ def parse_quote(data: bytes) -> Quote:
                 "wrong outer certification data type", where=f"quote byte {body.at - 2}", got=str(kind), expected="6"
             )
         certified = body.inside(body.integer(4, "outer certification data length"), "outer certification data")
-    qe_report_raw = certified.take(ENCLAVE_REPORT_SIZE, "QE report")
-    qe_report_signature = certified.take(64, "QE report signature")
+    qe_report_raw, qe_report_signature = certified.unpack(_REPORT_AND_SIGNATURE, "QE report and its signature")
     qe_auth_data = certified.take(certified.integer(2, "QE authentication data length"), "QE authentication data")
     certification_type = certified.integer(2, "certification data type")
     certification_data = certified.take(certified.integer(4, "certification data length"), "certification data")
@@ -160,17 +167,14 @@ def parse_quote(data: bytes) -> Quote:
 
 
 def _header(reader: _Reader) -> Header:
-    version = reader.integer(2, "version")
+    version, key_type, tee_type, qe_vendor_id, user_data = reader.unpack(_HEADER, "header")
     if version not in (3, 4, 5):
         raise Malformed("unsupported quote version", where="quote byte 0", got=str(version), expected="3, 4 or 5")
-    key_type = reader.integer(2, "attestation key type")
-    tee_type = reader.integer(4, "TEE type")
     if tee_type not in _TEE_NAMES:
         raise Malformed("unknown TEE type", where="quote byte 4", got=f"{tee_type:#x}", expected="0x0 or 0x81")
     if version == 3 and tee_type != TEE_SGX:
         raise Malformed("a version 3 quote is of SGX", where="quote byte 4", got=f"{tee_type:#x}", expected="0x0")
-    reader.take(4, "reserved")
-    return Header(version, key_type, tee_type, reader.take(16, "QE vendor id"), reader.take(20, "user data"))
+    return Header(version, key_type, tee_type, qe_vendor_id, user_data)
 
 
 def _report(reader: _Reader, header: Header) -> TdReport | EnclaveReport:

@@ -5,20 +5,23 @@ Source: Intel TDX DCAP Quoting Library API, quote formats 3, 4 and 5; Intel TDX 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 
 __all__ = ["BODY_SIZES", "EnclaveReport", "TdExtension", "TdReport", "parse_enclave_report", "parse_td_report"]
 
 ENCLAVE_REPORT_SIZE = 384
 BODY_SIZES = {1: 384, 2: 584, 3: 648, 4: 885}
 """Size in bytes of each body type of a version 5 quote: SGX, TD 1.0, TD 1.5, TD 1.5 extended."""
-TD15_EXTENDED = 4
+TD10, TD15_EXTENDED = 2, 4
 BODY_NAMES = {2: "TD1.0", 3: "TD1.5", 4: "TD1.5ex"}
 
 
-@dataclass(frozen=True, slots=True)
-class EnclaveReport:
-    """An SGX report (384 bytes): of the quoting enclave in every quote, and of the enclave in SGX quotes."""
+class EnclaveReport(NamedTuple):
+    """An SGX report (384 bytes): of the quoting enclave in every quote, and of the enclave in SGX quotes.
+
+    Members stand in the order of the bytes; what decides nothing is not kept.
+    """
 
     cpu_svn: bytes
     misc_select: int
@@ -34,8 +37,7 @@ class EnclaveReport:
         return bool(self.attributes[0] & 0x02)
 
 
-@dataclass(frozen=True, slots=True)
-class TdExtension:
+class TdExtension(NamedTuple):
     """The last 237 bytes of TD 1.5 extended. The service-TD fields are filled for a TD with SERVTD_EXT only."""
 
     vm_id: int
@@ -50,9 +52,11 @@ class TdExtension:
     current_service_td_attributes: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TdReport:
-    """A TD report: 584, 648 or 885 bytes. `tee_tcb_svn2` and `mr_service_td` came with TD 1.5, `extended` after it."""
+class TdReport(NamedTuple):
+    """A TD report: 584, 648 or 885 bytes. `tee_tcb_svn2` and `mr_service_td` came with TD 1.5, `extended` after it.
+
+    After `body_type`, members stand in the order of the bytes.
+    """
 
     body_type: str
     tee_tcb_svn: bytes
@@ -75,56 +79,20 @@ class TdReport:
     extended: TdExtension | None = None
 
 
+_ENCLAVE = Struct("<16s I 28x 16s 32s 32x 32s 96x H H 60x 64s")
+_EXTENSION = Struct("<B 32s 48s 48s 8s 16s 16s 12s 48s 8s")
+_TD10 = Struct("<16s 48s 48s 8s 8s 8s 48s 48s 48s 48s 48s 48s 48s 48s 64s")
+
+
 def parse_enclave_report(data: bytes) -> EnclaveReport:
     """`data` is exactly 384 bytes; the caller has checked."""
-    return EnclaveReport(
-        cpu_svn=data[0:16],
-        misc_select=int.from_bytes(data[16:20], "little"),
-        attributes=data[48:64],
-        mrenclave=data[64:96],
-        mrsigner=data[128:160],
-        isv_prod_id=int.from_bytes(data[256:258], "little"),
-        isv_svn=int.from_bytes(data[258:260], "little"),
-        report_data=data[320:384],
-    )
+    return EnclaveReport._make(_ENCLAVE.unpack(data))
 
 
 def parse_td_report(data: bytes, body_type: int) -> TdReport:
     """`data` is exactly `BODY_SIZES[body_type]` bytes; the caller has checked."""
-    later = body_type >= 3
-    return TdReport(
-        body_type=BODY_NAMES[body_type],
-        tee_tcb_svn=data[0:16],
-        mrseam=data[16:64],
-        mrsignerseam=data[64:112],
-        seam_attributes=data[112:120],
-        td_attributes=data[120:128],
-        xfam=data[128:136],
-        mrtd=data[136:184],
-        mr_config_id=data[184:232],
-        mr_owner=data[232:280],
-        mr_owner_config=data[280:328],
-        rtmr0=data[328:376],
-        rtmr1=data[376:424],
-        rtmr2=data[424:472],
-        rtmr3=data[472:520],
-        report_data=data[520:584],
-        tee_tcb_svn2=data[584:600] if later else None,
-        mr_service_td=data[600:648] if later else None,
-        extended=_extension(data[648:]) if body_type == TD15_EXTENDED else None,
-    )
-
-
-def _extension(data: bytes) -> TdExtension:
-    return TdExtension(
-        vm_id=data[0],
-        td_id=data[1:33],
-        device_info_hash=data[33:81],
-        init_service_td_hash=data[81:129],
-        init_service_td_attributes=data[129:137],
-        init_cpu_svn=data[137:153],
-        init_tee_tcb_svn=data[153:169],
-        init_tee_fmspc=data[169:181],
-        current_service_td_hash=data[181:229],
-        current_service_td_attributes=data[229:237],
-    )
+    name, members = BODY_NAMES[body_type], _TD10.unpack_from(data)
+    if body_type == TD10:
+        return TdReport(name, *members)
+    extended = TdExtension._make(_EXTENSION.unpack_from(data, 648)) if body_type == TD15_EXTENDED else None
+    return TdReport._make((name, *members, data[584:600], data[600:648], extended))
