@@ -77,12 +77,16 @@ class Registers(_Json):
 @final
 @dataclass(frozen=True, slots=True)
 class Software(_Json):
-    """What the replayed event log says. `instance_id` is empty for apps that ask for none."""
+    """What the replayed event log says. `instance_id` is empty for apps that ask for none.
+
+    `os_image_hash` is the image's name in the log; `recomputed_image` is the image that the registers prove, if any.
+    """
 
     app_id: bytes
     compose_hash: bytes
     instance_id: bytes
     os_image_hash: bytes | None
+    recomputed_image: bytes | None
     key_provider_name: str
     key_provider_id: str
     mr_aggregated: bytes

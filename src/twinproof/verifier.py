@@ -29,6 +29,7 @@ from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
 from twinproof.ledger import Ledger, Plan
 from twinproof.names import short_source
+from twinproof.platform_policy import check_platform
 from twinproof.policy import Machine, Policy
 from twinproof.tdx.report import TdReport
 from twinproof.verdict import Check, Question, Status
@@ -117,7 +118,11 @@ class Verdict:
             "fresh": self.fresh,
             "simulated_hardware": self.simulated,
             "trust_root": {"name": self.root.name, "sha256": self.root.fingerprint},
-            "policy": {"digest": self.policy.digest, "weakenings": list(self.policy.weakenings)},
+            "policy": {
+                "profile": self.policy.profile,
+                "digest": self.policy.digest,
+                "weakenings": list(self.policy.weakenings),
+            },
             "tcb_status": self.tcb_status,
             "advisory_ids": list(self.advisory_ids),
             "claims": self.claims.to_json(),
@@ -183,7 +188,7 @@ class Verifier:
         if carried is not None and appraisal is not None:
             report = appraisal.quote.report
             claims = replace(claims, platform=_platform(appraisal))
-            wanted.check_platform(appraisal, self.policy, ledger)
+            check_platform(appraisal, self.policy, ledger, at=at)
             statement = checks.check_binding(evidence, report.report_data, ledger, attestation=carried.attestation)
             checks.check_tls_key(evidence, statement, ledger)
             if isinstance(report, TdReport):
@@ -249,6 +254,7 @@ class Verifier:
             compose_hash=boot.compose_hash,
             instance_id=boot.instance_id,
             os_image_hash=appraisal.os_image_hash,
+            recomputed_image=appraisal.recomputed_image,
             key_provider_name=boot.key_provider.name,
             key_provider_id=boot.key_provider.id,
             mr_aggregated=appraisal.mr_aggregated,

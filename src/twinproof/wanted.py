@@ -5,16 +5,17 @@ A pin that is not set leaves its check `not_checked`; naming it in `required` tu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twinproof.claims import Claims
-from twinproof.dcap.attributes import check_report_attributes
-from twinproof.dcap.verify import Appraisal
 from twinproof.errors import Refused, UsageError
 from twinproof.evidence.evidence import Evidence
+from twinproof.image_policy import check_image
 from twinproof.ledger import Ledger
 from twinproof.policy import Machine, Policy
 from twinproof.verdict import Question, Step
 
-__all__ = ["PLAN", "REQUIRABLE", "check_pins", "check_platform", "machine_of", "required_ids"]
+__all__ = ["PLAN", "REQUIRABLE", "check_pins", "machine_of", "required_ids"]
 
 
 def _step(name: str, title: str, why: str, source: str = "policy") -> Step:
@@ -29,10 +30,22 @@ PLAN = (
         "Intel DCAP: TCB status",
     ),
     _step(
+        "advisories",
+        "no advisory on this platform is refused by name",
+        "a status can be accepted for one known hole and then cover another",
+        "Intel PCS v4: advisoryIDs",
+    ),
+    _step(
         "tcb_evaluation",
         "the collateral is from a recent enough TCB recovery",
         "whoever supplies collateral could choose an older set that is still unexpired and knows fewer holes",
         "Intel PCS v4: tcbEvaluationDataNumber",
+    ),
+    _step(
+        "collateral_age",
+        "the collateral was issued recently enough",
+        "documents stay valid for a month: an older one knows fewer holes and revocations",
+        "Intel PCS v4: issueDate, thisUpdate",
     ),
     _step(
         "report_attributes",
@@ -46,13 +59,22 @@ PLAN = (
         "an old answer, kept with old collateral, could pass for a recent one",
     ),
     _step(
+        "statement_age",
+        "the statement was made recently enough",
+        "what was true when it was signed may have ended since",
+    ),
+    _step(
         "machine",
         "the machine is the one its label names",
         "a label such as prod9 is a name in a file; only the device id in the quote tells which machine answered",
         "SHA-256 of the PPID in the PCK certificate",
     ),
     _step("fresh", "the quote answers a nonce chosen in this run", "a recorded quote can be replayed for ever"),
-    _step("image", "the OS image is the expected one", "a malicious base image can report any event log it likes"),
+    _step(
+        "image",
+        "the OS image is an allowed one, and no development image",
+        "a malicious base image can report any event log it likes",
+    ),
     _step("compose_hash", "the compose hash is the expected one", "other code may be running"),
     _step("version", "the version is the expected one", "an old version, or one never released, may be running"),
     _step("git_sha", "the git commit is the expected one", "the version's name may hide another commit"),
@@ -84,30 +106,6 @@ def required_ids(names: frozenset[str], known: frozenset[str]) -> frozenset[str]
     return frozenset(ids)
 
 
-def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
-    """Status, collateral age and report attributes of a genuine quote."""
-    accepted = sorted(policy.accepted_tcb_statuses)
-    with ledger.group(), ledger.step("policy.tcb_status") as entry:
-        entry.got, entry.expected = appraisal.tcb_status.value, ", ".join(accepted)
-        for which, status in (("", appraisal.tcb_status), ("current ", appraisal.current_tcb_status)):
-            if status is not None and status not in policy.accepted_tcb_statuses:
-                raise Refused(
-                    f"the platform's {which}TCB status is not accepted",
-                    got=status.value + (f" ({', '.join(appraisal.advisory_ids)})" if appraisal.advisory_ids else ""),
-                    expected=", ".join(accepted),
-                    hint=f"--accept-tcb {status.value} accepts it; the report then says so",
-                )
-    with ledger.group(), ledger.step("policy.tcb_evaluation") as entry:
-        number, minimum = appraisal.tcb_evaluation_data_number, policy.minimum_tcb_evaluation_data_number
-        entry.got, entry.expected = str(number), f"at least {minimum}"
-        if minimum == 0:
-            entry.not_checked = f"no minimum was set; the collateral is of TCB recovery {number}"
-        if number < minimum:
-            raise Refused("the collateral is of an older TCB recovery", got=str(number), expected=f"at least {minimum}")
-    with ledger.group(), ledger.step("policy.report_attributes"):
-        check_report_attributes(appraisal.quote.report, policy.attributes)
-
-
 def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger, *, at: int) -> None:
     """Identities of what runs, against the pins; what is not pinned, or was not shown, is `not_checked`.
 
@@ -115,6 +113,7 @@ def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledge
     """
     software, statement, pins = claims.software, claims.statement, policy.pins
     _check_clock(claims, evidence, policy, ledger)
+    _check_statement_age(claims, policy, ledger, at)
     _check_machine(claims, evidence, policy, ledger)
     collected = evidence.fetched_at
     if not ledger.passed("evidence.nonce"):
@@ -124,15 +123,15 @@ def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledge
     else:
         with ledger.step("policy.fresh"):
             pass
+    check_image(claims, policy, ledger)
     for name, got, expected in (
-        ("image", software and software.os_image_hash, pins.image),
         ("compose_hash", software and software.compose_hash, pins.compose_hash),
         ("version", statement and statement.version, pins.version),
         ("git_sha", statement and statement.git_sha, pins.git_sha),
         ("app_id", software and software.app_id, pins.app_id),
-        ("kms_root", _kms_root(claims), pins.kms_root),
     ):
-        _check_pin(name, got, expected, ledger)
+        _check_pin(name, got, () if expected is None else (expected,), ledger)
+    _check_pin("kms_root", _kms_root(claims), policy.allowed_kms_roots, ledger)
     ledger.not_checked("policy.chain", "the on-chain log is not read by this version")
 
 
@@ -143,20 +142,18 @@ def _kms_root(claims: Claims) -> bytes | None:
     return bytes.fromhex(software.key_provider_id)
 
 
-def _check_pin(name: str, got: bytes | str | None, expected: bytes | str | None, ledger: Ledger) -> None:
-    step_id = f"policy.{name}"
-    if expected is None:
+def _check_pin(name: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
+    step_id, expected = f"policy.{name}", " or ".join(map(_text, allowed))
+    if not allowed:
         with ledger.step(step_id) as entry:
             entry.got, entry.not_checked = _text(got or ""), "not pinned" if got else "not pinned, and not shown"
     elif got is None:
-        ledger.not_checked(step_id, f"pinned to {_text(expected)}, but this evidence does not show it")
+        ledger.not_checked(step_id, f"pinned to {expected}, but this evidence does not show it")
     else:
         with ledger.group(), ledger.step(step_id) as entry:
-            entry.got, entry.expected = _text(got), _text(expected)
-            if got != expected:
-                raise Refused(
-                    f"another {name.replace('_', ' ')} than expected", got=_text(got), expected=_text(expected)
-                )
+            entry.got, entry.expected = _text(got), expected
+            if got not in allowed:
+                raise Refused(f"another {name.replace('_', ' ')} than expected", got=_text(got), expected=expected)
 
 
 def _text(value: bytes | str) -> str:
@@ -177,6 +174,19 @@ def _check_clock(claims: Claims, evidence: Evidence, policy: Policy, ledger: Led
                 expected=f"at most {policy.max_clock_skew} s",
                 hint="one of the two clocks is wrong, or the evidence is older than it says",
             )
+
+
+def _check_statement_age(claims: Claims, policy: Policy, ledger: Ledger, at: int) -> None:
+    limit = policy.max_statement_age
+    if claims.statement is None or limit is None:
+        why = "no maximum was set" if limit is None else "there is no statement with a time"
+        ledger.not_checked("policy.statement_age", why)
+        return
+    with ledger.group(), ledger.step("policy.statement_age") as entry:
+        age = at - claims.statement.issued_at
+        entry.got, entry.expected = f"{age} s", f"at most {limit} s"
+        if age > limit:
+            raise Refused("the statement is too old", got=f"{age} s", expected=f"at most {limit} s")
 
 
 def machine_of(policy: Policy, source: str, claims: Claims) -> Machine | None:

@@ -66,7 +66,15 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="fail (exit 4) when these were not checked: image, compose_hash, version, git_sha, app_id, kms_root, "
-        "chain, fresh, machine, clock, tcb_evaluation, or any check id",
+        "chain, fresh, machine, clock, advisories, tcb_evaluation, collateral_age, statement_age, or any check id",
+    )
+    wanted.add_argument(
+        "--policy", metavar="FILE", help="take the [policy] table of this TOML file instead of twinproof.toml's"
+    )
+    wanted.add_argument(
+        "--profile",
+        choices=("strict", "intel"),
+        help="what to want without a policy: strict (default), or no more than Intel's library does",
     )
     wanted.add_argument(
         "--accept-tcb",

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 import re
-import tomllib
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
+from twinproof.cli.configuration import policy_of, read_configuration
 from twinproof.dcap.attributes import AttributeRules
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.tcb import TcbStatus
 from twinproof.errors import Malformed, UsageError
-from twinproof.policy import Machine, Pins, Policy
+from twinproof.policy import Pins, Policy
+from twinproof.policy_file import ATTRIBUTE_RULES
 from twinproof.sources import clock
 from twinproof.sources.files import read_file
-from twinproof.wire import LAST_SECOND, Fields, shown, unhex
+from twinproof.wire import LAST_SECOND, shown, unhex
 
 __all__ = ["Settings", "read_settings", "time_of"]
 
-DEFAULT_CONFIG = "twinproof.toml"
 _UTC_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII)
 _PINS = {item.name for item in fields(Pins)}
 _PIN_SIZES = {"image": 32, "compose_hash": 32, "app_id": 20}
@@ -83,21 +82,24 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
             got=str(arguments.min_tcb_evaluation),
             expected="not negative",
         )
-    machines, configured_url = _configuration(arguments.config)
+    configuration = read_configuration(arguments.config)
+    base = policy_of(arguments, configuration)
     required = {name.strip() for names in arguments.require for name in names.split(",") if name.strip()}
+    required |= base.required
     comparisons = frozenset(name for name in required if name.startswith("compare."))
-    policy = Policy(
-        accepted_tcb_statuses=Policy().accepted_tcb_statuses | {_tcb_status(text) for text in arguments.accept_tcb},
-        attributes=_attributes(arguments.allow),
-        minimum_tcb_evaluation_data_number=arguments.min_tcb_evaluation,
-        pins=_pins(arguments.expect),
+    policy = replace(
+        base,
+        accepted_tcb_statuses=base.accepted_tcb_statuses | {_tcb_status(text) for text in arguments.accept_tcb},
+        attributes=_attributes(arguments.allow, base.attributes),
+        minimum_tcb_evaluation_data_number=max(base.minimum_tcb_evaluation_data_number, arguments.min_tcb_evaluation),
+        pins=_merged(base.pins, _pins(arguments.expect)),
         required=frozenset(required - comparisons),
-        machines=machines,
+        machines=configuration.machines,
     )
     return Settings(
         policy=policy,
         roots=(_trust_root(arguments.trust_root),) if arguments.trust_root else (INTEL_SGX_ROOT_CA,),
-        collateral_url=arguments.collateral_url or configured_url,
+        collateral_url=arguments.collateral_url or configuration.collateral_url,
         at=None if arguments.at is None else time_of(arguments.at),
         required_comparisons=comparisons,
     )
@@ -110,14 +112,28 @@ def _tcb_status(text: str) -> TcbStatus:
     return TcbStatus(text)
 
 
-def _attributes(names: list[str]) -> AttributeRules:
-    rules = AttributeRules()
-    known = {item.name.removeprefix("allow_"): item.name for item in fields(rules)}
+def _attributes(names: list[str], rules: AttributeRules) -> AttributeRules:
     for name in names:
-        if name not in known:
-            raise UsageError("unknown rule", where="--allow", got=shown(name), expected=", ".join(sorted(known)))
-        rules = replace(rules, **{known[name]: True})
+        if name not in ATTRIBUTE_RULES:
+            expected = ", ".join(sorted(ATTRIBUTE_RULES))
+            raise UsageError("unknown rule", where="--allow", got=shown(name), expected=expected)
+        rules = replace(rules, **{ATTRIBUTE_RULES[name]: True})
     return rules
+
+
+def _merged(configured: Pins, given: Pins) -> Pins:
+    """Both hold; a flag that says something else than the policy is a mistake in one of the two. Raises UsageError."""
+    for name in _PINS:
+        theirs, ours = getattr(configured, name), getattr(given, name)
+        if theirs is not None and ours is not None and theirs != ours:
+            raise UsageError(
+                "the policy pins another value", where=f"--expect {name}", got=_text(ours), expected=_text(theirs)
+            )
+    return Pins(**{name: getattr(configured, name) or getattr(given, name) for name in _PINS})
+
+
+def _text(value: bytes | str) -> str:
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _pins(texts: list[str]) -> Pins:
@@ -148,46 +164,3 @@ def _trust_root(name: str) -> TrustRoot:
         return TrustRoot.from_pem_or_der(read_file(name, "--trust-root", max_bytes=64 * 1024))
     except Malformed as error:
         raise UsageError(error.what, where=f"--trust-root {name}", got=error.got, expected=error.expected) from error
-
-
-def _configuration(name: str | None) -> tuple[tuple[Machine, ...], str | None]:
-    """Machines and the collateral URL; a file that was not named and does not exist configures nothing."""
-    if name is None:
-        if not Path(DEFAULT_CONFIG).is_file():
-            return (), None
-        name = DEFAULT_CONFIG
-    raw = read_file(name, "--config", max_bytes=1 << 20)
-    try:
-        document = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"not a TOML file: {error}", where=name) from error
-    try:
-        return _machines_and_url(Fields(document, name))
-    except Malformed as error:
-        raise UsageError(error.what, where=error.where, got=error.got, expected=error.expected) from error
-
-
-def _machines_and_url(top: Fields) -> tuple[tuple[Machine, ...], str | None]:
-    _known(top, {"machines", "collateral"})
-    machines = []
-    table = top.child("machines") if "machines" in top else Fields({}, top.where)
-    for name in table.raw:
-        entry = table.child(name)
-        _known(entry, {"region", "url", "device_id"})
-        machines.append(
-            Machine(
-                name=name,
-                region=entry.optional_text("region", max_chars=40) or "",
-                url=(entry.optional_text("url", max_chars=2048) or "").rstrip("/"),
-                device_id=entry.hex("device_id", size=32) if "device_id" in entry else None,
-            )
-        )
-    collateral = top.child("collateral") if "collateral" in top else Fields({}, top.where)
-    _known(collateral, {"url"})
-    return tuple(machines), collateral.optional_text("url", max_chars=2048)
-
-
-def _known(entry: Fields, known: set[str]) -> None:
-    for name in entry.raw:
-        if name not in known:
-            raise Malformed("unknown key", where=entry.where, got=shown(name, 40), expected=", ".join(sorted(known)))

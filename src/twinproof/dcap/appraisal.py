@@ -18,7 +18,8 @@ class Appraisal:
 
     `tcb_status` is Intel's converged status. For TD 1.5 it may advise a relaunch: `launch` and `current` are what it is
     made of, each with its advisories, and a policy should look at both. `tcb_evaluation_data_number` is the lower of
-    the two documents'. The last three times are over all certificates, CRLs and documents that were used.
+    the two documents'. `oldest_document` is the oldest issue of TCB Info, QE Identity and PCK CRL, which Intel renews
+    every month (the root's CRL lives a year). The last three times are over all certificates, CRLs and documents.
     """
 
     quote: Quote
@@ -31,6 +32,7 @@ class Appraisal:
     current: Evaluation | None
     qe_status: TcbStatus
     tcb_evaluation_data_number: int
+    oldest_document: int
     earliest_issue: int
     latest_issue: int
     earliest_expiration: int

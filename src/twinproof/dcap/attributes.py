@@ -33,10 +33,14 @@ class AttributeRules:
     """A TD whose host may inject #VE on memory it takes away (Azure's paravisor guests)."""
     allow_service_td: bool = False
     """A TD bound to a service TD, which takes part in its trust."""
+    allow_any: bool = False
+    """No attribute is judged at all, as in Intel's library (profile `intel`)."""
 
 
 def check_report_attributes(report: TdReport | EnclaveReport, rules: AttributeRules) -> None:
     """Raises Refused with the attribute's name."""
+    if rules.allow_any:
+        return
     if isinstance(report, EnclaveReport):
         if report.debug and not rules.allow_debug:
             raise Refused("a debug enclave: the host can read its memory", where="ATTRIBUTES", hint="--allow debug")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import ge
 
 from twinproof.dcap.pck import PckExtension
-from twinproof.dcap.tcb import TcbStatus, converge
+from twinproof.dcap.tcb import OUT_OF_DATE, TcbStatus, converge
 from twinproof.dcap.tcb_info import ModuleIdentity, SvnLevel, TcbInfo, TcbLevel
 from twinproof.errors import Malformed, TcbUnknown, Untrusted
 from twinproof.tdx.report import TdReport
@@ -20,11 +20,17 @@ __all__ = ["Evaluation", "check_module", "combine", "module_level", "platform_le
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The converged status of all parts, what Intel says about it, and the oldest of their dates."""
+    """The converged status of all parts, what Intel says about it, and the oldest of their dates.
+
+    `platform_out_of_date` and `qe_out_of_date` are the TCB dates of the parts that are out of date: the platform's
+    level or the TDX module's (the older one), and the quoting enclave's. None for a part that is not.
+    """
 
     status: TcbStatus
     advisory_ids: tuple[str, ...]
     tcb_date: int
+    platform_out_of_date: int | None
+    qe_out_of_date: int | None
 
 
 def svn_level(levels: Sequence[SvnLevel], isv_svn: int, what: str) -> SvnLevel:
@@ -107,4 +113,8 @@ def combine(platform: TcbLevel, qe: SvnLevel, module: SvnLevel | None) -> Evalua
         status=converge(platform.status, *(level.status for level in components)),
         advisory_ids=tuple(sorted(advisories)),
         tcb_date=min(platform.tcb_date, *(level.tcb_date for level in components)),
+        platform_out_of_date=min(
+            (part.tcb_date for part in (platform, module) if part and part.status in OUT_OF_DATE), default=None
+        ),
+        qe_out_of_date=qe.tcb_date if qe.status in OUT_OF_DATE else None,
     )

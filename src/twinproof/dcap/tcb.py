@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["TcbStatus", "converge", "relaunch"]
+__all__ = ["OUT_OF_DATE", "TcbStatus", "converge", "relaunch"]
 
 
 class TcbStatus(StrEnum):
@@ -32,7 +32,7 @@ COMPONENT_STATUSES = frozenset({S.UP_TO_DATE, S.OUT_OF_DATE, S.REVOKED})
 _CONFIGURATION = frozenset(
     {S.CONFIGURATION_NEEDED, S.CONFIGURATION_AND_SW_HARDENING_NEEDED, S.OUT_OF_DATE_CONFIGURATION_NEEDED}
 )
-_OUT_OF_DATE = frozenset({S.OUT_OF_DATE, S.OUT_OF_DATE_CONFIGURATION_NEEDED})
+OUT_OF_DATE = frozenset({S.OUT_OF_DATE, S.OUT_OF_DATE_CONFIGURATION_NEEDED})
 _CURRENT_ENOUGH = frozenset(
     {S.UP_TO_DATE, S.SW_HARDENING_NEEDED, S.CONFIGURATION_NEEDED, S.CONFIGURATION_AND_SW_HARDENING_NEEDED}
 )
@@ -49,7 +49,7 @@ def converge(platform: TcbStatus, *components: TcbStatus) -> TcbStatus:
 
 def relaunch(launch: TcbStatus, current: TcbStatus) -> TcbStatus:
     """TD 1.5: a TD launched under old firmware on a machine that has been updated since should be launched again."""
-    if launch in _OUT_OF_DATE and current in _CURRENT_ENOUGH:
+    if launch in OUT_OF_DATE and current in _CURRENT_ENOUGH:
         if launch in _CONFIGURATION or current in _CONFIGURATION:
             return S.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED
         return S.TD_RELAUNCH_ADVISED

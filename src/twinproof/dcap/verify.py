@@ -221,6 +221,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
         current=current,
         qe_status=qe_level.status,
         tcb_evaluation_data_number=min(info.tcb_evaluation_data_number, identity.tcb_evaluation_data_number),
+        oldest_document=min(info.issue_date, identity.issue_date, trusted.pck_crl.this_update),
         earliest_issue=min(start for start, _ in windows),
         latest_issue=max(start for start, _ in windows),
         earliest_expiration=min(end for _, end in windows),

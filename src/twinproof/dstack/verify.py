@@ -57,6 +57,8 @@ class DstackAppraisal:
     mr_system: bytes
     mr_image: bytes
     notices: tuple[Notice, ...]
+    recomputed_image: bytes | None = None
+    """os_image_hash of the image that the registers prove (32 bytes); None when they were not recomputed."""
 
     @property
     def compose_hash(self) -> bytes:

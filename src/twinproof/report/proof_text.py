@@ -15,6 +15,7 @@ from twinproof.report.verdict_text import (
     check_lines,
     explained,
     not_checked_lines,
+    policy_lines,
     simulated_line,
     time_text,
 )
@@ -171,7 +172,7 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], named: Named, now
             lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
     if proof is not None:
         lines += not_checked_lines(_not_checked(proof, named), style)
-        lines += [f"  weakened by flag: {text}" for text in proof.verdicts[0].policy.weakenings]
+        lines += policy_lines(proof.verdicts[0].policy)
         challenge = proof.verdicts[0].evidence.challenge
         if challenge is not None:
             lines.append(f"  session {challenge.session.hex()}")

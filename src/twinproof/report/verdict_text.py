@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from twinproof.policy import Policy
 from twinproof.report.layout import marked, paragraph, shorten
 from twinproof.report.style import PLAIN, Style
 from twinproof.verdict import Check, Question, Status
@@ -16,6 +17,7 @@ __all__ = [
     "check_lines",
     "explained",
     "not_checked_lines",
+    "policy_lines",
     "simulated_line",
     "time_text",
     "verdict_sentence",
@@ -78,8 +80,13 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, now: int, explain: b
     lines += not_checked_lines(
         ((check.id, check.reason) for check in verdict.checks if check.status is Status.NOT_CHECKED), style
     )
-    lines += [f"  weakened by flag: {weakening}" for weakening in verdict.policy.weakenings]
+    lines += policy_lines(verdict.policy)
     return "\n".join(lines) + "\n"
+
+
+def policy_lines(policy: Policy) -> list[str]:
+    """The digest tells whether two verdicts asked the same questions; every weakening is named."""
+    return [f"  policy  {policy.digest}", *(f"  weakened: {weakening}" for weakening in policy.weakenings)]
 
 
 def _facts(verdict: Verdict, style: Style) -> list[str]:

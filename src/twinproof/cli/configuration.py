@@ -1,0 +1,104 @@
+"""twinproof.toml and policy files: machines, the collateral service, the policy. Every unknown key is an error."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from twinproof.errors import Malformed, UsageError
+from twinproof.policy import PROFILES, Machine, Policy
+from twinproof.policy_file import read_policy
+from twinproof.sources.files import read_file
+from twinproof.wire import Fields, shown
+
+__all__ = ["DEFAULT_CONFIG", "Configuration", "policy_of", "read_configuration"]
+
+DEFAULT_CONFIG = "twinproof.toml"
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What twinproof.toml says; a file without `[policy]` leaves the policy None."""
+
+    machines: tuple[Machine, ...] = ()
+    collateral_url: str | None = None
+    policy: Policy | None = None
+
+
+def read_configuration(name: str | None) -> Configuration:
+    """The named file, or ./twinproof.toml; one that was not named and does not exist configures nothing."""
+    if name is None:
+        if not Path(DEFAULT_CONFIG).is_file():
+            return Configuration()
+        name = DEFAULT_CONFIG
+    return _read(name, "--config", _configuration)
+
+
+def policy_of(arguments: argparse.Namespace, configuration: Configuration) -> Policy:
+    """`--policy FILE`, else `[policy]` of twinproof.toml, else the profile. Raises UsageError."""
+    policy = _read(arguments.policy, "--policy", _policy) if arguments.policy else configuration.policy
+    if arguments.profile is None:
+        return policy or Policy()
+    if policy is None:
+        return PROFILES[arguments.profile]
+    if policy.profile != arguments.profile:
+        raise UsageError(
+            "the policy is made on another profile", where="--profile", got=arguments.profile, expected=policy.profile
+        )
+    return policy
+
+
+def _read(name: str, flag: str, parse: Callable[[Fields], Parsed]) -> Parsed:
+    raw = read_file(name, flag, max_bytes=1 << 20)
+    try:
+        document = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"not a TOML file: {error}", where=name) from error
+    try:
+        return parse(Fields(document, name))
+    except Malformed as error:
+        raise UsageError(
+            error.what, where=error.where, got=error.got, expected=error.expected, hint=error.hint
+        ) from error
+
+
+def _policy(top: Fields) -> Policy:
+    _known(top, {"policy"})
+    if "policy" not in top:
+        raise Malformed("an empty policy file", where=top.where, expected="a [policy] table")
+    return read_policy(top.child("policy"))
+
+
+def _configuration(top: Fields) -> Configuration:
+    _known(top, {"machines", "collateral", "policy"})
+    machines = []
+    table = top.child("machines") if "machines" in top else Fields({}, top.where)
+    for name in table.raw:
+        entry = table.child(name)
+        _known(entry, {"region", "url", "device_id"})
+        machines.append(
+            Machine(
+                name=name,
+                region=entry.optional_text("region", max_chars=40) or "",
+                url=(entry.optional_text("url", max_chars=2048) or "").rstrip("/"),
+                device_id=entry.hex("device_id", size=32) if "device_id" in entry else None,
+            )
+        )
+    collateral = top.child("collateral") if "collateral" in top else Fields({}, top.where)
+    _known(collateral, {"url"})
+    return Configuration(
+        machines=tuple(machines),
+        collateral_url=collateral.optional_text("url", max_chars=2048),
+        policy=read_policy(top.child("policy")) if "policy" in top else None,
+    )
+
+
+def _known(entry: Fields, known: set[str]) -> None:
+    for name in entry.raw:
+        if name not in known:
+            raise Malformed("unknown key", where=entry.where, got=shown(name, 40), expected=", ".join(sorted(known)))

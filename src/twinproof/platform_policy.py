@@ -1,0 +1,97 @@
+"""Is the platform good enough? Status, advisories, age of the collateral and report attributes of a genuine quote."""
+
+from __future__ import annotations
+
+from twinproof.dcap.attributes import check_report_attributes
+from twinproof.dcap.levels import Evaluation
+from twinproof.dcap.tcb import TcbStatus
+from twinproof.dcap.verify import Appraisal
+from twinproof.errors import Refused
+from twinproof.ledger import Ledger
+from twinproof.policy import DAY, Policy
+
+__all__ = ["check_platform"]
+
+_WITHOUT_ITS_AGE = {
+    TcbStatus.OUT_OF_DATE: TcbStatus.UP_TO_DATE,
+    TcbStatus.OUT_OF_DATE_CONFIGURATION_NEEDED: TcbStatus.CONFIGURATION_NEEDED,
+}
+
+
+def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger, *, at: int) -> None:
+    """Each question is answered even when another fails; `at` is the time of judgement (unix seconds, UTC)."""
+    _check_status(appraisal, policy, ledger, at)
+    _check_advisories(appraisal, policy, ledger)
+    _check_evaluation(appraisal, policy, ledger)
+    _check_collateral_age(appraisal, policy, ledger, at)
+    if policy.attributes.allow_any:
+        ledger.not_checked("policy.report_attributes", f"the profile {policy.profile} judges no attributes")
+        return
+    with ledger.group(), ledger.step("policy.report_attributes"):
+        check_report_attributes(appraisal.quote.report, policy.attributes)
+
+
+def _check_status(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int) -> None:
+    """For TD 1.5 the TCB of launch and the current one are both held against the policy."""
+    judged = [("", appraisal.tcb_status, appraisal.launch)]
+    if appraisal.current is not None:
+        judged.append(("current ", appraisal.current.status, appraisal.current))
+    accepted = ", ".join(sorted(policy.accepted_tcb_statuses))
+    with ledger.group(), ledger.step("policy.tcb_status") as entry:
+        entry.got, entry.expected = appraisal.tcb_status.value, accepted
+        for which, status, evaluation in judged:
+            if status in policy.accepted_tcb_statuses:
+                continue
+            grace = _grace(status, evaluation, policy, at)
+            if not grace:
+                raise Refused(
+                    f"the platform's {which}TCB status is not accepted",
+                    got=status.value + (f" ({', '.join(evaluation.advisory_ids)})" if evaluation.advisory_ids else ""),
+                    expected=accepted,
+                    hint=f"--accept-tcb {status.value} accepts it; the report then says so",
+                )
+            entry.warning = f"{which}{status.value}, accepted for {grace} more days by the policy's grace period"
+
+
+def _grace(status: TcbStatus, evaluation: Evaluation, policy: Policy, at: int) -> int:
+    """Days that are left, at least 1; 0 when there is no grace. Each part that is out of date has its own period."""
+    if _WITHOUT_ITS_AGE.get(status) not in policy.accepted_tcb_statuses:
+        return 0
+    parts = ((evaluation.platform_out_of_date, policy.platform_grace), (evaluation.qe_out_of_date, policy.qe_grace))
+    left = [date + period - at for date, period in parts if date is not None]
+    return max(0, min(left) // DAY + 1) if left else 0
+
+
+def _check_advisories(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
+    names = set(appraisal.launch.advisory_ids) | set(appraisal.current.advisory_ids if appraisal.current else ())
+    if not policy.refused_advisories and policy.tolerated_advisories is None:
+        found = f"the platform has {', '.join(sorted(names))}" if names else "the platform has none"
+        ledger.not_checked("policy.advisories", f"no advisory is refused by name; {found}")
+        return
+    with ledger.group(), ledger.step("policy.advisories") as entry:
+        entry.got = ", ".join(sorted(names))
+        refused = {name for name in names if name.upper() in policy.refused_advisories}
+        if policy.tolerated_advisories is not None:
+            refused |= {name for name in names if name.upper() not in policy.tolerated_advisories}
+        if refused:
+            raise Refused("the platform has advisories that are refused", got=", ".join(sorted(refused)))
+
+
+def _check_evaluation(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
+    number, minimum = appraisal.tcb_evaluation_data_number, policy.minimum_tcb_evaluation_data_number
+    with ledger.group(), ledger.step("policy.tcb_evaluation") as entry:
+        entry.got, entry.expected = str(number), f"at least {minimum}"
+        if minimum == 0:
+            entry.not_checked = f"no minimum was set; the collateral is of TCB recovery {number}"
+        if number < minimum:
+            raise Refused("the collateral is of an older TCB recovery", got=str(number), expected=f"at least {minimum}")
+
+
+def _check_collateral_age(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int) -> None:
+    age, limit = at - appraisal.oldest_document, policy.max_collateral_age
+    with ledger.group(), ledger.step("policy.collateral_age") as entry:
+        entry.got = f"{age // DAY} days"
+        if limit is None:
+            entry.not_checked = "no maximum was set"
+        elif age > limit:
+            raise Refused("the collateral is too old", got=f"{age} s", expected=f"at most {limit} s")
