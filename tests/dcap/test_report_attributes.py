@@ -47,9 +47,13 @@ def test_every_attribute_bit_has_its_rule(bit: int) -> None:
 
 
 @pytest.mark.parametrize("bit", sorted(set(range(64)) - ACCEPTED_BITS - DEBUGGING_BITS - {SERVICE_TD_BIT}))
-def test_migration_and_reserved_bits_cannot_be_allowed(bit: int) -> None:
-    everything = AttributeRules(**{item.name: True for item in fields(AttributeRules)})
-    assert refused(report(SEPT_VE_DISABLE | 1 << bit), everything) != ""
+def test_migration_and_reserved_bits_cannot_be_allowed_one_by_one(bit: int) -> None:
+    every_rule = AttributeRules(**{item.name: True for item in fields(AttributeRules) if item.name != "allow_any"})
+    assert refused(report(SEPT_VE_DISABLE | 1 << bit), every_rule) != ""
+
+
+def test_only_the_profile_intel_judges_no_attribute_at_all() -> None:
+    assert refused(report((1 << 64) - 1), AttributeRules(allow_any=True)) == ""
 
 
 @pytest.mark.parametrize("bit", sorted(DEBUGGING_BITS))
