@@ -162,7 +162,7 @@ def test_a_statement_that_is_too_old_is_refused() -> None:
 def test_a_maximum_age_without_a_statement_is_not_a_pass() -> None:
     bare = replace(Instance().evidence(), statement=None, challenge=None)
     found = judge(bare, Policy(max_statement_age=10)).check("policy.statement_age")
-    assert (found.status, found.reason) == (Status.NOT_CHECKED, "there is no statement with a time")
+    assert (found.status, found.reason) == (Status.FAIL, "required, but there is no statement with a time")
 
 
 @pytest.mark.vectors

@@ -225,11 +225,11 @@ def test_the_right_pins_pass() -> None:
     assert verdict.accepted
 
 
-def test_a_pin_on_what_the_evidence_does_not_show_is_not_checked_until_required() -> None:
+def test_a_pin_on_what_the_evidence_does_not_show_is_refused() -> None:
     bare = edited(Instance().evidence(), statement=None, challenge=None)
-    assert judge(bare, Policy(pins=Pins(version="1.2.0"))).check("policy.version").status is Status.NOT_CHECKED
-    strict = judge(bare, Policy(pins=Pins(version="1.2.0"), required=frozenset({"version"})))
-    assert (strict.genuine, strict.exit_code) == (True, 4)
+    verdict = judge(bare, Policy(pins=Pins(version="1.2.0")))
+    assert (verdict.genuine, verdict.exit_code, failed(verdict)) == (True, 4, {"policy.version": "Refused"})
+    assert "does not show it" in verdict.check("policy.version").reason
 
 
 def test_a_required_name_that_does_not_exist_is_a_usage_error() -> None:

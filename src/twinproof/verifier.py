@@ -152,7 +152,8 @@ class Verifier:
             raise UsageError("no trust root", expected="at least one certificate")
         self._roots = tuple(roots)
         self.policy = policy or Policy()
-        self._required = wanted.required_ids(self.policy.required, frozenset(step.id for step in PLAN))
+        known = frozenset(step.id for step in PLAN)
+        self._required = wanted.required_ids(self.policy.required, known) | wanted.pinned_ids(self.policy)
         self._memo = Memo()
         self._second_opinion = second_opinion
 
@@ -199,8 +200,8 @@ class Verifier:
                 for step in dstack.PLAN:
                     ledger.not_checked(step.id, f"{NOT_APPLICABLE}: an SGX quote has no event log")
                 ledger.not_checked("evidence.agreement", f"{NOT_APPLICABLE}: an SGX quote has no event log")
-            if ledger.failed("evidence."):
-                statement = None  # what was not bound is not claimed
+            if ledger.failed("evidence.") or not ledger.passed("evidence.agreement"):
+                statement = None  # what was not bound, or is the word of something that was not measured, is no claim
             claims = replace(claims, statement=statement)
             wanted.check_pins(claims, evidence, self.policy, ledger, at=at)
         if self._second_opinion is None:
@@ -262,7 +263,10 @@ class Verifier:
         )
 
     def _demand(self, check: Check) -> Check:
-        """A required check that did not run is a failure of what was wanted, not of the evidence."""
+        """A required check that did not run is a failure of what was wanted, not of the evidence.
+
+        A pin is a requirement: whoever answers decides what is shown, and showing less may not make a pin go away.
+        """
         if check.id in self._required and check.status is Status.NOT_CHECKED:
             return check._replace(status=Status.FAIL, reason=f"required, but {check.reason}", error="Refused")
         return check

@@ -1,6 +1,7 @@
 """Is it what was wanted? Measured against the policy; nothing here says whether evidence is genuine.
 
-A pin that is not set leaves its check `not_checked`; naming it in `required` turns that into a failure.
+A pin that is not set leaves its check `not_checked`; naming it in `required` turns that into a failure. A pin that is
+set has to be shown: evidence that leaves it out is refused like evidence that contradicts it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from twinproof.ledger import Ledger
 from twinproof.policy import Machine, Policy
 from twinproof.verdict import Question, Step
 
-__all__ = ["PLAN", "REQUIRABLE", "check_pins", "machine_of", "required_ids"]
+__all__ = ["PLAN", "REQUIRABLE", "check_pins", "machine_of", "pinned_ids", "required_ids"]
 
 
 def _step(name: str, title: str, why: str, source: str = "policy") -> Step:
@@ -104,6 +105,15 @@ def required_ids(names: frozenset[str], known: frozenset[str]) -> frozenset[str]
             )
         ids.add(step_id)
     return frozenset(ids)
+
+
+def pinned_ids(policy: Policy) -> frozenset[str]:
+    """Check ids of what the policy pins or limits, so that leaving it out of the evidence is no way around it."""
+    names = set(policy.pins.to_json())
+    names |= {"image"} if policy.allowed_images else set()
+    names |= {"kms_root"} if policy.allowed_kms_roots else set()
+    names |= {"statement_age"} if policy.max_statement_age is not None else set()
+    return frozenset(f"policy.{name}" for name in names)
 
 
 def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger, *, at: int) -> None:

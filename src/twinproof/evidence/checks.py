@@ -196,7 +196,8 @@ def check_agreement(
 def check_tls_key(evidence: Evidence, statement: Statement | None, ledger: Ledger) -> None:
     """Step 5: binding of the connection, only as far as it was shown; it never says that later requests are bound."""
     step_id = "evidence.tls_key"
-    if evidence.origin is Origin.RA_TLS and evidence.tls_certificate == evidence.ra_tls_certificate:
+    certificate = evidence.ra_tls_certificate
+    if evidence.origin is Origin.RA_TLS and certificate is not None and certificate == evidence.tls_certificate:
         with ledger.group(), ledger.step(step_id) as entry:
             entry.explain("binding", "the connection's own certificate carries the quote that signs its key")
         return

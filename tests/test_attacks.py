@@ -1,0 +1,81 @@
+"""Attempts at an exit 0, or at a row of a report, that the evidence does not deserve. Each once succeeded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from small_instance import AT, SESSION, Instance, edited, host, judge, pki, statement
+from twinproof.dcap.collateral import Collateral
+from twinproof.evidence.evidence import Evidence, Origin
+from twinproof.evidence.nonce import challenge_for
+from twinproof.policy import Pins, Policy
+from twinproof.verdict import Status
+from twinproof_devnet import collateral
+
+URL = "https://prod9.example"
+
+
+def enclave_evidence() -> Evidence:
+    """A genuine SGX enclave of the attacker's, which signs a statement of the app's for the right nonce."""
+    challenge = challenge_for(SESSION, 0, URL)
+    text = statement(challenge.nonce)
+    machine = host("prod9")
+    return Evidence(
+        source=URL,
+        origin=Origin.TOY_EXAMPLE,
+        quote=machine.sgx_quote(
+            machine.enclave(hashlib.sha512(b"toy-example/attestation/v1:" + text.encode()).digest())
+        ),
+        event_log="[]",
+        vm_config="{}",
+        app_compose="",
+        statement=text,
+        challenge=challenge,
+        fetched_at=AT,
+        collateral=Collateral.from_json(json.dumps(collateral.make(pki(), AT, tee="SGX"))),
+    )
+
+
+def stripped_evidence() -> Evidence:
+    """A genuine TD of the attacker's that states what it likes, without the log that would contradict it."""
+    return edited(Instance().evidence(), event_log=None, app_compose=None, vm_config=None)
+
+
+PINS = {"version": "1.2.0", "git_sha": "4" * 40, "compose_hash": bytes(32), "app_id": bytes(20), "kms_root": b"0"}
+
+
+@pytest.mark.parametrize("evidence", [enclave_evidence(), stripped_evidence()], ids=["SGX enclave", "no event log"])
+def test_what_was_not_measured_states_no_version(evidence: Evidence) -> None:
+    verdict = judge(evidence)
+    assert verdict.genuine
+    assert verdict.check("evidence.report_data").status is Status.PASS
+    assert verdict.claims.statement is None
+    assert not verdict.check("policy.clock").passed
+
+
+@pytest.mark.parametrize("evidence", [enclave_evidence(), stripped_evidence()], ids=["SGX enclave", "no event log"])
+@pytest.mark.parametrize("name", PINS)
+def test_a_pin_cannot_be_dodged_by_showing_less(evidence: Evidence, name: str) -> None:
+    verdict = judge(evidence, Policy(pins=Pins(**{name: PINS[name]})))  # type: ignore[arg-type]
+    assert (verdict.exit_code, [check.id for check in verdict.failures]) == (4, [f"policy.{name}"])
+
+
+def test_a_pinned_kms_cannot_be_dodged_by_using_none() -> None:
+    from small_boot import COMPOSE, NO_PROVIDER, Boot
+
+    compose = json.dumps({**json.loads(COMPOSE), "key_provider": "none", "key_provider_id": ""})
+    measured = hashlib.sha256(compose.encode()).digest()
+    boot = Boot().without("os-image-hash").with_payload("key-provider", NO_PROVIDER)
+    boot = boot.with_payload("compose-hash", measured).with_payload("app-id", measured[:20])
+    instance = Instance(boot=boot, said={"compose_hash": measured.hex(), "app_id": measured[:20].hex()})
+    evidence = edited(instance.evidence(), app_compose=compose)
+    assert judge(evidence).accepted
+    assert judge(evidence, Policy(kms_roots=(b"\x30",))).exit_code == 4
+
+
+def test_a_bundle_that_calls_itself_ra_tls_binds_no_connection() -> None:
+    verdict = judge(edited(Instance().evidence(), origin=Origin.RA_TLS))
+    assert verdict.check("evidence.tls_key").status is Status.NOT_CHECKED
