@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self, overload
+from typing import Never, Self, overload
 
 from twinproof.errors import EvidenceError, Refused
 from twinproof.verdict import Check, Status, Step
@@ -19,6 +19,7 @@ from twinproof.verdict import Check, Status, Step
 __all__ = ["Entry", "Ledger", "Plan"]
 
 _MOST_SHARED = 512
+_PASS, _FAIL, _WARN, _NOT_CHECKED = Status.PASS, Status.FAIL, Status.WARN, Status.NOT_CHECKED
 
 
 class _GroupEndedError(Exception):
@@ -35,7 +36,7 @@ class Plan(Sequence[Step]):
         self.steps: dict[str, Step] = {step.id: step for step in listed}
         if len(self.steps) != len(listed):
             raise ValueError("a plan names a step twice")
-        self.passed: dict[str, Check] = {step.id: Check(step, Status.PASS) for step in listed}
+        self.passed: dict[str, Check] = {step.id: Check(step, _PASS) for step in listed}
         """For each step, the Check of a pass with nothing to add."""
         self._not_checked: dict[tuple[str, str], Check] = {}
 
@@ -54,7 +55,7 @@ class Plan(Sequence[Step]):
         key = step_id, reason
         check = self._not_checked.get(key)
         if check is None:
-            check = Check(self.steps[step_id], Status.NOT_CHECKED, reason=reason)
+            check = Check(self.steps[step_id], _NOT_CHECKED, reason=reason)
             if len(self._not_checked) < _MOST_SHARED:
                 self._not_checked[key] = check
         return check
@@ -81,27 +82,21 @@ class Entry:
     ) -> None:
         """Write the outcome down. An error that is no verdict is a bug: it passes through, and nothing is recorded."""
         if error is None:
-            self._done[self._step_id] = self._outcome()
+            silent = not (self.got or self.expected or self.detail or self.not_checked or self.warning)
+            self._done[self._step_id] = self._plan.passed[self._step_id] if silent else self._outcome()
         elif isinstance(error, EvidenceError | Refused):
             self._done[self._step_id] = self._failure(error)
             raise _GroupEndedError from error
 
     def _outcome(self) -> Check:
-        if self.not_checked:
-            status, reason = Status.NOT_CHECKED, self.not_checked
-        elif self.warning:
-            status, reason = Status.WARN, self.warning
-        elif self.got or self.expected or self.detail:
-            status, reason = Status.PASS, ""
-        else:
-            return self._plan.passed[self._step_id]
-        step = self._plan.steps[self._step_id]
-        return Check(step, status, reason=reason, got=self.got, expected=self.expected, detail=self.detail)
+        reason = self.not_checked or self.warning
+        status = _NOT_CHECKED if self.not_checked else _WARN if self.warning else _PASS
+        return Check(self._plan.steps[self._step_id], status, reason, self.got, self.expected, "", self.detail)
 
     def _failure(self, error: EvidenceError | Refused) -> Check:
         return Check(
             self._plan.steps[self._step_id],
-            Status.FAIL,
+            _FAIL,
             reason=str(error),
             got=error.got or self.got,
             expected=error.expected or self.expected,
@@ -145,34 +140,36 @@ class Ledger:
 
         Setting `entry.not_checked` inside the step records `not_checked` with that reason instead of a pass.
         """
-        self._check_free(step_id)
+        if step_id in self._done or step_id not in self._plan.steps:
+            self._refuse(step_id)
         return Entry(self._plan, self._done, step_id)
 
     def not_checked(self, step_id: str, reason: str) -> None:
         """Record that a step did not run, and why. A reason is required: nothing is skipped in silence."""
         if not reason:
             raise ValueError(f"step {step_id}: not_checked needs a reason")
-        self._check_free(step_id)
+        if step_id in self._done or step_id not in self._plan.steps:
+            self._refuse(step_id)
         self._done[step_id] = self._plan.not_checked(step_id, reason)
 
-    def _check_free(self, step_id: str) -> None:
-        """Raises KeyError for a step that is not of this plan, ValueError for one that was recorded before."""
-        if step_id in self._done or step_id not in self._plan.steps:
-            raise ValueError(f"step {step_id} ran twice") if step_id in self._done else KeyError(step_id)
+    def _refuse(self, step_id: str) -> Never:
+        """Raises ValueError for a step that was recorded before, KeyError for one that is not of this plan."""
+        raise ValueError(f"step {step_id} ran twice") if step_id in self._done else KeyError(step_id)
 
     def passed(self, *step_ids: str) -> bool:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""
-        return all(step_id in self._done and self._done[step_id].passed for step_id in step_ids)
+        done = self._done
+        return all(step_id in done and done[step_id].passed for step_id in step_ids)
 
     def failed(self, prefix: str) -> bool:
         """Whether any step whose id starts with `prefix` ran and failed."""
-        return any(check.status is Status.FAIL for step_id, check in self._done.items() if step_id.startswith(prefix))
+        return any(check.status is _FAIL and step_id.startswith(prefix) for step_id, check in self._done.items())
 
     def checks(self) -> tuple[Check, ...]:
         """Every step of the plan, in the plan's order, whether it ran or not."""
         done, steps = self._done, self._plan.steps
         if len(done) < len(steps):
-            failed = [step_id for step_id, check in done.items() if check.status is Status.FAIL]
+            failed = [step_id for step_id, check in done.items() if check.status is _FAIL]
             reason = f"blocked by {', '.join(failed)}" if failed else "blocked: an earlier step did not run"
             return tuple(done.get(step_id) or self._plan.not_checked(step_id, reason) for step_id in steps)
         return tuple(map(done.__getitem__, steps))

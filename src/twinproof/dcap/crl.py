@@ -25,6 +25,26 @@ _REQUIRED = {ExtensionOID.CRL_NUMBER: "cRLNumber", ExtensionOID.AUTHORITY_KEY_ID
 _ALGORITHM = ECDSA(SHA256())
 
 
+class _Serials:
+    """The serial numbers on a list. The first question is the library's to answer, entry by entry; the second one
+    shows that this list will be asked often, and makes a set of it.
+    """
+
+    __slots__ = ("_all", "_asked", "_list")
+
+    def __init__(self, parsed: x509.CertificateRevocationList) -> None:
+        self._list, self._asked = parsed, False
+        self._all: frozenset[int] | None = None
+
+    def __contains__(self, serial: int) -> bool:
+        if self._all is not None:
+            return serial in self._all
+        if self._asked:
+            self._all = frozenset(entry.serial_number for entry in self._list)
+        self._asked = True
+        return self._list.get_revoked_certificate_by_serial_number(serial) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Crl:
     """A parsed list. The issuer's name is DER, times are unix seconds, UTC."""
@@ -35,7 +55,8 @@ class Crl:
     this_update: int
     next_update: int
     signed: bytes
-    parsed: x509.CertificateRevocationList
+    signature: bytes
+    serials: _Serials
 
 
 def load_crl(der: bytes, where: str) -> Crl:
@@ -74,7 +95,8 @@ def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
         this_update=int(crl.last_update_utc.timestamp()),
         next_update=int(next_update.timestamp()),
         signed=signed,
-        parsed=crl,
+        signature=crl.signature,
+        serials=_Serials(crl),
     )
 
 
@@ -87,12 +109,12 @@ def check_crl(crl: Crl, issuer: Certificate, where: str) -> None:
 def check_crl_signature(crl: Crl, issuer: Certificate, where: str) -> None:
     """The list is signed by the key of this CA. Raises Forged."""
     try:
-        issuer.key.verify(crl.parsed.signature, crl.signed, _ALGORITHM)
+        issuer.key.verify(crl.signature, crl.signed, _ALGORITHM)
     except InvalidSignature as error:
         raise Forged("the CRL's signature does not verify", where=where) from error
 
 
 def check_not_revoked(certificate: Certificate, crl: Crl, where: str) -> None:
     """Raises Revoked; whatever the reason of an entry is, being on the list counts."""
-    if crl.parsed.get_revoked_certificate_by_serial_number(certificate.serial) is not None:
+    if certificate.serial in crl.serials:
         raise Revoked(f"{certificate.name} is revoked", where=where, got=f"serial {certificate.serial:x}")

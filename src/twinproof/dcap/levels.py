@@ -107,14 +107,12 @@ def module_level(info: TcbInfo, tee_tcb_svn: bytes) -> SvnLevel | None:
 
 def combine(platform: TcbLevel, qe: SvnLevel, module: SvnLevel | None) -> Evaluation:
     """One status, all advisories, the oldest date."""
-    components = (qe,) if module is None else (qe, module)
-    advisories = {*platform.advisory_ids, *(name for level in components for name in level.advisory_ids)}
+    other = qe if module is None else module
+    advisories = {*platform.advisory_ids, *qe.advisory_ids, *other.advisory_ids}
     return Evaluation(
-        status=converge(platform.status, *(level.status for level in components)),
-        advisory_ids=tuple(sorted(advisories)),
-        tcb_date=min(platform.tcb_date, *(level.tcb_date for level in components)),
-        platform_out_of_date=min(
-            (part.tcb_date for part in (platform, module) if part and part.status in OUT_OF_DATE), default=None
-        ),
-        qe_out_of_date=qe.tcb_date if qe.status in OUT_OF_DATE else None,
+        converge(platform.status, qe.status, other.status),
+        tuple(sorted(advisories)),
+        min(platform.tcb_date, qe.tcb_date, other.tcb_date),
+        min([level.tcb_date for level in (platform, module) if level and level.status in OUT_OF_DATE], default=None),
+        qe.tcb_date if qe.status in OUT_OF_DATE else None,
     )

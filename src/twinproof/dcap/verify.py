@@ -209,7 +209,7 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
         if TcbStatus.REVOKED in (status, current.status if current else status):
             raise Revoked("Intel has revoked this platform's TCB", got=TcbStatus.REVOKED.value)
     identity = trusted.qe_identity
-    windows = _windows(chain, trusted)
+    starts, ends = _windows(chain, trusted)
     return Appraisal(
         quote=quote,
         pck=pck,
@@ -222,15 +222,20 @@ def _judge_tcb(quote: Quote, chain: PckChain, trusted: _Collateral, qe_level: Sv
         qe_status=qe_level.status,
         tcb_evaluation_data_number=min(info.tcb_evaluation_data_number, identity.tcb_evaluation_data_number),
         oldest_document=min(info.issue_date, identity.issue_date, trusted.pck_crl.this_update),
-        earliest_issue=min(start for start, _ in windows),
-        latest_issue=max(start for start, _ in windows),
-        earliest_expiration=min(end for _, end in windows),
+        earliest_issue=min(starts),
+        latest_issue=max(starts),
+        earliest_expiration=min(ends),
     )
 
 
-def _windows(chain: PckChain, trusted: _Collateral) -> list[tuple[int, int]]:
-    """First and last second of everything that was used."""
-    windows = [(c.not_before, c.not_after) for c in (*chain.certificates, *trusted.signers)]
-    windows += [(crl.this_update, crl.next_update) for crl in (trusted.root_crl, trusted.pck_crl)]
-    windows += [(document.issue_date, document.next_update) for document in (trusted.tcb_info, trusted.qe_identity)]
-    return windows
+def _windows(chain: PckChain, trusted: _Collateral) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First and last seconds of everything that was used."""
+    certificates = (*chain.certificates, *trusted.signers)
+    lists, documents = (trusted.root_crl, trusted.pck_crl), (trusted.tcb_info, trusted.qe_identity)
+    starts = [item.not_before for item in certificates]
+    starts += [item.this_update for item in lists]
+    starts += [item.issue_date for item in documents]
+    ends = [item.not_after for item in certificates]
+    ends += [item.next_update for item in lists]
+    ends += [item.next_update for item in documents]
+    return tuple(starts), tuple(ends)
