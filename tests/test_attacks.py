@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 
 import pytest
 
 from small_instance import AT, SESSION, Instance, edited, host, judge, pki, statement
 from twinproof.dcap.collateral import Collateral
+from twinproof.dstack.compose_file import scan_compose_file
+from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
 from twinproof.policy import Pins, Policy
 from twinproof.verdict import Status
+from twinproof.wire import parse_json
 from twinproof_devnet import collateral
 
 URL = "https://prod9.example"
@@ -79,3 +83,17 @@ def test_a_pinned_kms_cannot_be_dodged_by_using_none() -> None:
 def test_a_bundle_that_calls_itself_ra_tls_binds_no_connection() -> None:
     verdict = judge(edited(Instance().evidence(), origin=Origin.RA_TLS))
     assert verdict.check("evidence.tls_key").status is Status.NOT_CHECKED
+
+
+def test_a_duplicate_at_the_end_of_many_members_is_found_at_once() -> None:
+    text = "{" + "".join(f'"{number}":0,' for number in range(200_000)) + '"twice":0,"twice":0}'
+    started = time.process_time()
+    with pytest.raises(Malformed, match="duplicate JSON member"):
+        parse_json(text, "answer", max_bytes=1 << 23)
+    assert time.process_time() - started < 5
+
+
+def test_a_line_of_nothing_but_dashes_is_read_at_once() -> None:
+    started = time.process_time()
+    scan_compose_file("services:\n" + "- " * 2_000_000)
+    assert time.process_time() - started < 5

@@ -27,7 +27,7 @@ _PLAIN_KEY = re.compile(r"(?:[^\s\"'\[\]{}#&*!|>%@`?:,-][^\"'\[\]{}#]*|<<)", re.
 _QUOTED_KEY = re.compile(r"(?:\"(?P<double>[^\"\\]*)\"|'(?P<single>(?:[^']|'')*)')\s*:(?=\s|$)")
 _QUOTED = re.compile(r"(?:\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>(?:[^']|'')*)')\s*(?:#.*)?")
 _ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
-_DASH = re.compile(r"-(?: +|$)")
+_DASHES = re.compile(r"(?:-(?: +|$))*")
 _QUOTED_OR_VARIABLE = re.compile(r"\"[^\"\\]*\"|'(?:[^']|'')*'|\$\{[^{}]*\}")
 _NOT_IN_LIST = re.compile(r"[{}&!\"'\\]")
 _ELSEWHERE = frozenset({"include", "extends", "env_file", "provider"})
@@ -108,8 +108,8 @@ def _scan_line(number: int, column: int, content: str, found: ComposeFile) -> in
     if "\t" in content or (column == 0 and content.startswith(("---", "...", "%"))):
         found.doubts.append((number, "a tab, a directive or a document marker"))
         return None
-    while dash := _DASH.match(content):
-        column, content = column + dash.end(), content[dash.end() :]
+    if dashes := _DASHES.match(content):
+        column, content = column + dashes.end(), content[dashes.end() :]
     _note_privileges(number, content, found)
     key = ""
     if quoted := _QUOTED_KEY.match(content):
