@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
-from small_instance import AT, SESSION, Instance, edited, host, judge, pki, statement
+from small_boot import COMPOSE, NO_PROVIDER, Boot
+from small_instance import AT, SESSION, Instance, edited, host, judge, pki, statement, twins, verifier
+from twinproof import Outcome, compare
+from twinproof.comparison import Proof
 from twinproof.dcap.collateral import Collateral
 from twinproof.dstack.compose_file import scan_compose_file
 from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
 from twinproof.policy import Pins, Policy
+from twinproof.report.proof_text import proof_text
 from twinproof.verdict import Status
 from twinproof.wire import parse_json
 from twinproof_devnet import collateral
@@ -68,8 +73,6 @@ def test_a_pin_cannot_be_dodged_by_showing_less(evidence: Evidence, name: str) -
 
 
 def test_a_pinned_kms_cannot_be_dodged_by_using_none() -> None:
-    from small_boot import COMPOSE, NO_PROVIDER, Boot
-
     compose = json.dumps({**json.loads(COMPOSE), "key_provider": "none", "key_provider_id": ""})
     measured = hashlib.sha256(compose.encode()).digest()
     boot = Boot().without("os-image-hash").with_payload("key-provider", NO_PROVIDER)
@@ -97,3 +100,53 @@ def test_a_line_of_nothing_but_dashes_is_read_at_once() -> None:
     started = time.process_time()
     scan_compose_file("services:\n" + "- " * 2_000_000)
     assert time.process_time() - started < 5
+
+
+def named_by(image: str) -> list[Evidence]:
+    """Two machines that run one compose text, whose image is named like this."""
+    text = json.dumps({**json.loads(COMPOSE), "docker_compose_file": f"services:\n  app:\n    image: {image}\n"})
+    measured = hashlib.sha256(text.encode()).digest()
+    boot = Boot().with_payload("compose-hash", measured)
+    said: dict[str, object] = {"compose_hash": measured.hex()}
+    return [edited(replace(one, boot=boot, said=said).evidence(), app_compose=text) for one in twins()]
+
+
+def compared(evidences: list[Evidence]) -> Proof:
+    judges = verifier()
+    return compare([judges.verify(evidence) for evidence in evidences])
+
+
+@pytest.mark.parametrize("image", ["registry.example/toy:latest", "registry.example/toy@sha256:${DIGEST}", "*other"])
+def test_one_text_that_can_mean_two_programs_is_no_proof(image: str) -> None:
+    proofs = [
+        compared(evidences)
+        for evidences in (named_by(image), [edited(e, statement=None, challenge=None) for e in named_by(image)])
+    ]
+    for proof in proofs:
+        assert (proof.outcome, proof.exit_code) == (Outcome.NOT_SHOWN, 4)
+        code = proof.check("compare.code")
+        assert code.status is Status.NOT_CHECKED
+        assert " ".join(code.reason.split()[:8]) in " ".join(proof_text(proof, proof.verdicts, now=AT).split())
+
+
+def test_a_text_that_names_its_image_by_content_is_a_proof() -> None:
+    assert compared(named_by(f"registry.example/toy@sha256:{'cd' * 32}")).complete
+
+
+def test_without_statements_a_private_compose_text_is_still_comparable() -> None:
+    bare = [edited(one.evidence(), statement=None, challenge=None, app_compose=None) for one in twins()]
+    assert compared(bare).outcome is Outcome.NOT_FRESH
+
+
+def test_an_endpoint_that_is_missing_on_one_machine_only_is_no_equality() -> None:
+    """The same code has the same endpoints: a recorded answer stands in for the one that was kept from answering."""
+    first, second = (instance.evidence() for instance in twins())
+    proof = compared([first, edited(second, statement=None, challenge=None)])
+    assert (proof.outcome, proof.exit_code) == (Outcome.NOT_SHOWN, 4)
+
+
+def test_answers_of_one_session_that_are_far_apart_are_not_one_run() -> None:
+    first, second = twins()
+    proof = compared([first.evidence(), second.evidence(at=AT + 86400)])
+    assert (proof.outcome, proof.complete) == (Outcome.NOT_FRESH, False)
+    assert "86400 s apart" in proof.check("compare.fresh").reason

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Never
 
 from twinproof.comparison_rules import RULES, SOURCE, Relation, Rule
+from twinproof.dstack.unmeasured import OPEN_CODE
 from twinproof.errors import Refused, UsageError
 from twinproof.ledger import Ledger
 from twinproof.names import short_source
@@ -56,7 +57,16 @@ _ACCEPTED = Step(
     "a forged instance can be equal to anything",
     SOURCE,
 )
-PLAN = (_ACCEPTED, *(rule.step for rule in RULES), _FRESH)
+_CODE = Step(
+    "compare.code",
+    "the compose file names every image by its content",
+    "one text that names an image by tag can mean other code on each machine",
+    SOURCE,
+    Question.WANTED,
+)
+PLAN = (_ACCEPTED, *(rule.step for rule in RULES), _CODE, _FRESH)
+MOST_APART = 600
+"""Seconds between the first and the last answer of one run."""
 
 # Without these, on every instance, nothing was proved about the code, whatever is equal.
 _NEEDED = (
@@ -137,18 +147,38 @@ def compare(verdicts: Sequence[Verdict], *, required: frozenset[str] = frozenset
                 raise Refused(f"{_name(verdict)} {what}", got=failed)
     for rule in RULES:
         _apply(rule, verdicts, ledger)
+    _check_code(verdicts, ledger)
     _check_fresh(verdicts, ledger)
     checks = ledger.checks()
     return Proof(tuple(verdicts), checks, _outcome(verdicts, checks, required))
 
 
+def _open_code(verdict: Verdict) -> list[str]:
+    """Why equal texts may mean different code here; empty also when there was no measured text to read."""
+    return [text for name, text in verdict.check("dstack.unmeasured_inputs").detail if name in OPEN_CODE]
+
+
+def _check_code(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
+    unread = [_name(verdict) for verdict in verdicts if not verdict.check("dstack.unmeasured_inputs").passed]
+    with ledger.group(), ledger.step(_CODE.id) as entry:
+        if unread:
+            entry.not_checked = f"no measured app-compose text from {', '.join(unread)}"
+        for verdict in verdicts:
+            if found := _open_code(verdict):
+                entry.not_checked = f"{_name(verdict)}: {'; '.join(found)}"
+                break
+
+
 def _check_fresh(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
     stale = [_name(verdict) for verdict in verdicts if not verdict.fresh]
+    times = [verdict.at for verdict in verdicts]
     sessions = {challenge.session for verdict in verdicts if (challenge := verdict.evidence.challenge)}
     if stale:
         ledger.not_checked(_FRESH.id, f"no answer to a nonce from {', '.join(stale)}")
     elif len(sessions) != 1:
         ledger.not_checked(_FRESH.id, "the instances were asked in different runs: compare them in one")
+    elif (apart := max(times) - min(times)) > MOST_APART:
+        ledger.not_checked(_FRESH.id, f"the answers are {apart} s apart: one run asks all instances at once")
     else:
         with ledger.step(_FRESH.id) as entry:
             entry.got = f"session {sessions.pop().hex()}"
@@ -212,13 +242,23 @@ def _outcome(verdicts: Sequence[Verdict], checks: Sequence[Check], required: fro
     compared = [check for check in checks if check.id != _ACCEPTED.id]
     if any(check.status is Status.FAIL for check in compared):
         return Outcome.DIFFERENT
-    if any(not verdict.accepted for verdict in verdicts):
-        return Outcome.REFUSED
     open_checks = {check.id for check in compared if check.status is Status.NOT_CHECKED}
-    if open_checks & required:
+    if open_checks & required or any(not verdict.accepted for verdict in verdicts):
         return Outcome.REFUSED
     open_checks -= {f"compare.{rule.name}" for rule in RULES if rule.optional}
     if not open_checks:
         shown = all(verdict.check(step_id).passed for verdict in verdicts for step_id in _NEEDED)
         return Outcome.COMPLETE if shown else Outcome.NOT_SHOWN
-    return Outcome.NOT_FRESH if open_checks <= _STATEMENT_ONLY else Outcome.NOT_SHOWN
+    return Outcome.NOT_FRESH if open_checks <= _may_stay_open(verdicts) else Outcome.NOT_SHOWN
+
+
+def _may_stay_open(verdicts: Sequence[Verdict]) -> frozenset[str]:
+    """What another dstack app cannot show, having no statement and perhaps no published compose text.
+
+    The same code has the same endpoints: where only some of the instances gave a statement, the others were kept from
+    answering, and recorded evidence may stand in for them.
+    """
+    bare = {verdict.claims.statement is None for verdict in verdicts}
+    if len(bare) > 1 or any(_open_code(verdict) for verdict in verdicts):
+        return frozenset()
+    return _STATEMENT_ONLY | {_CODE.id} if True in bare else _STATEMENT_ONLY

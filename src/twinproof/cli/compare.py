@@ -14,7 +14,7 @@ from twinproof.comparison import Proof, compare, required_comparisons
 from twinproof.errors import TwinproofError, UsageError
 from twinproof.evidence.evidence import Evidence
 from twinproof.names import short_source
-from twinproof.report.proof_text import heading, proof_text
+from twinproof.report.proof_text import heading, outcome_text, proof_text
 from twinproof.report.style import Style
 from twinproof.report.verdict_text import simulated_line
 from twinproof.sources import clock
@@ -90,6 +90,7 @@ def _json(
     ]
     if failures:
         document["complete"] = False
+    document["outcome"] = outcome_text(proof, failures)
     document["exit_code"] = _exit_code(proof, verdicts, failures)
     return document
 

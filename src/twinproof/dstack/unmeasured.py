@@ -14,8 +14,21 @@ from twinproof.dstack.compose_file import ComposeFile, scan_compose_file
 from twinproof.errors import Malformed
 from twinproof.wire import shown
 
-__all__ = ["Notice", "unmeasured_inputs"]
+__all__ = ["OPEN_CODE", "Notice", "unmeasured_inputs"]
 
+OPEN_CODE = frozenset(
+    {
+        "compose_file_missing",
+        "compose_file_unread",
+        "image_built",
+        "image_by_tag",
+        "image_by_variable",
+        "other_files",
+        "runner_unknown",
+        "unreadable",
+    }
+)
+"""Notices after which equal texts may mean different code: two machines can read one text and run two programs."""
 COMPOSE_RUNNERS = frozenset({"docker-compose", "nerdctl-compose"})
 MOST_SHOWN = 12
 

@@ -23,7 +23,7 @@ from twinproof.verdict import Status
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
-__all__ = ["Failure", "heading", "proof_text"]
+__all__ = ["Failure", "heading", "outcome_text", "proof_text"]
 
 Failure = tuple[str, TwinproofError]
 Named = Sequence[tuple[str, Verdict]]
@@ -54,6 +54,13 @@ def proof_text(
         if error.hint:
             lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
     return "\n".join([*lines, "", *_verdict(proof, failures, named, now, style)]) + "\n"
+
+
+def outcome_text(proof: Proof | None, failures: Sequence[Failure]) -> str:
+    """The outcome of everything that was asked for: an instance without evidence leaves nothing proved."""
+    if proof is not None and (not failures or proof.outcome is Outcome.NOT_GENUINE):
+        return proof.outcome.value
+    return "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
 
 
 def _table_and_results(proof: Proof | None, named: Named, style: Style, *, explain: bool) -> list[str]:
@@ -159,10 +166,7 @@ def _explained_instances(named: Named, style: Style) -> list[str]:
 def _verdict(proof: Proof | None, failures: Sequence[Failure], named: Named, now: int, style: Style) -> list[str]:
     lines = [style.rule(double=True)]
     if proof is None or failures:
-        text = "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
-        if proof is not None and proof.outcome is Outcome.NOT_GENUINE:
-            text = proof.outcome.value
-        lines.append(style.paint(text, "bold", "red"))
+        lines.append(style.paint(outcome_text(proof, failures), "bold", "red"))
     else:
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
         lines.append(style.paint(proof.outcome.value, "bold", colour))
@@ -201,7 +205,8 @@ def _sentence(proof: Proof, named: Named) -> str:
             return f"The evidence of {who} does not hold."
         case Outcome.REFUSED:
             return "Everything that was compared is equal, but not everything that was asked for holds."
-    return "Too little of the evidence could be compared."
+    code = proof.check("compare.code")
+    return f"Too little could be compared{f': {code.reason}' if code.status is Status.NOT_CHECKED else ''}."
 
 
 def _not_checked(proof: Proof, named: Named) -> Iterator[tuple[str, str]]:
