@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from twinproof.cli.collect import Collected, check_targets, collect
 from twinproof.cli.output import style_of
-from twinproof.cli.second_opinion import second_opinion_of
+from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
 from twinproof.errors import TwinproofError, UsageError
@@ -28,7 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("nothing to compare", got="1 target", expected="at least 2", hint="`verify` judges one")
     settings = read_settings(arguments)
     required = required_comparisons(settings.required_comparisons)
-    verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=second_opinion_of(arguments))
+    with second_opinion(arguments) as opinion:
+        verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)
+        return _compare(arguments, settings, required, verifier)
+
+
+def _compare(arguments: argparse.Namespace, settings: Settings, required: frozenset[str], verifier: Verifier) -> int:
     style = style_of()
     check_targets(arguments.targets, settings)
     if not arguments.json:

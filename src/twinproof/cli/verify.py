@@ -7,7 +7,7 @@ import json
 
 from twinproof.cli.collect import collect
 from twinproof.cli.output import style_of
-from twinproof.cli.second_opinion import second_opinion_of
+from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import read_settings
 from twinproof.errors import TwinproofError
 from twinproof.report.verdict_text import verdict_text
@@ -19,11 +19,12 @@ __all__ = ["run"]
 
 def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
-    verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=second_opinion_of(arguments))
-    (collected,) = collect([arguments.target], settings, arguments)
-    if isinstance(collected.result, TwinproofError):
-        raise collected.result
-    verdict = verifier.verify(collected.result, at=settings.time_for(collected.result.fetched_at))
+    with second_opinion(arguments) as opinion:
+        verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)
+        (collected,) = collect([arguments.target], settings, arguments)
+        if isinstance(collected.result, TwinproofError):
+            raise collected.result
+        verdict = verifier.verify(collected.result, at=settings.time_for(collected.result.fetched_at))
     if arguments.json:
         print(json.dumps(verdict.to_json(), indent=1))
     else:
