@@ -10,11 +10,11 @@ from typing import Any
 from real_vectors import vectors_directory
 from twinproof.dcap.attributes import AttributeRules, check_report_attributes
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA
 from twinproof.dcap.verify import PLAN, Appraisal, appraise
 from twinproof.errors import Malformed, Refused
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.verdict import Status
 
 Json = dict[str, Any]

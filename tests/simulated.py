@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.verify import PLAN, Appraisal, appraise
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.verdict import Check, Status
 from twinproof_devnet.collateral import make
 from twinproof_devnet.host import TdMeasurements, TdxHost

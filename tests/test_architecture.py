@@ -16,6 +16,7 @@ RANK = {
     "verdict": 0,
     "ledger": 1,
     "names": 1,
+    "memo": 1,
     "wire": 1,
     "tdx": 2,
     "dcap": 3,

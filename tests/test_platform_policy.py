@@ -11,12 +11,12 @@ import recorded
 from small_instance import AT, Instance, devnet_collateral, judge, root
 from twinproof import wanted
 from twinproof.dcap.appraisal import Appraisal
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.tcb import TcbStatus
 from twinproof.dcap.verify import PLAN as DCAP
 from twinproof.dcap.verify import appraise
 from twinproof.errors import Refused
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.platform_policy import check_platform
 from twinproof.policy import DAY, PROFILES, Policy
 from twinproof.verdict import Check, Status

@@ -64,15 +64,16 @@ class Plan(Sequence[Step]):
 class Entry:
     """A running step, and what it may add to its own Check: the bytes behind it, for `--explain`, or a warning."""
 
-    __slots__ = ("_done", "_plan", "_step_id", "detail", "expected", "got", "not_checked", "warning")
+    __slots__ = ("_done", "_plan", "_step_id", "expected", "got", "not_checked", "parts", "warning")
 
     def __init__(self, plan: Plan, done: dict[str, Check], step_id: str) -> None:
         self._plan, self._done, self._step_id = plan, done, step_id
         self.got = self.expected = self.warning = self.not_checked = ""
-        self.detail: tuple[tuple[str, str], ...] = ()
+        self.parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
 
-    def explain(self, name: str, value: str) -> None:
-        self.detail += ((name, value),)
+    def explain(self, name: str, *parts: str | bytes) -> None:
+        """Texts and bytes that belong together; they are put into words (bytes as hex) when somebody reads them."""
+        self.parts += ((name, parts),)
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +83,7 @@ class Entry:
     ) -> None:
         """Write the outcome down. An error that is no verdict is a bug: it passes through, and nothing is recorded."""
         if error is None:
-            silent = not (self.got or self.expected or self.detail or self.not_checked or self.warning)
+            silent = not (self.got or self.expected or self.parts or self.not_checked or self.warning)
             self._done[self._step_id] = self._plan.passed[self._step_id] if silent else self._outcome()
         elif isinstance(error, EvidenceError | Refused):
             self._done[self._step_id] = self._failure(error)
@@ -91,7 +92,7 @@ class Entry:
     def _outcome(self) -> Check:
         reason = self.not_checked or self.warning
         status = _NOT_CHECKED if self.not_checked else _WARN if self.warning else _PASS
-        return Check(self._plan.steps[self._step_id], status, reason, self.got, self.expected, "", self.detail)
+        return Check(self._plan.steps[self._step_id], status, reason, self.got, self.expected, "", self.parts)
 
     def _failure(self, error: EvidenceError | Refused) -> Check:
         return Check(
@@ -101,7 +102,7 @@ class Entry:
             got=error.got or self.got,
             expected=error.expected or self.expected,
             error=type(error).__name__,
-            detail=self.detail,
+            parts=self.parts,
         )
 
 

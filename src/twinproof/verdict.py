@@ -53,11 +53,20 @@ class Check(NamedTuple):
     got: str = ""
     expected: str = ""
     error: str = ""
-    detail: tuple[tuple[str, str], ...] = ()
+    parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
+    """Names and what stands behind them, for `--explain`: texts and the exact bytes, as they were when it ran."""
 
     @property
     def id(self) -> str:
         return self.step.id
+
+    @property
+    def detail(self) -> tuple[tuple[str, str], ...]:
+        """`parts` in print: bytes as hex."""
+        return tuple(
+            (name, "".join(part if isinstance(part, str) else part.hex() for part in parts))
+            for name, parts in self.parts
+        )
 
     @property
     def passed(self) -> bool:

@@ -11,7 +11,7 @@ Each part runs only on what the parts before it accepted; what did not run says 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Never
 
 from twinproof import wanted
@@ -19,7 +19,6 @@ from twinproof.claims import Claims, Platform, Registers, Software
 from twinproof.dcap import second_opinion
 from twinproof.dcap import verify as dcap
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.second_opinion import SecondOpinion, check_second_opinion
 from twinproof.dstack import verify as dstack
@@ -28,6 +27,7 @@ from twinproof.evidence import carrier, checks
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
 from twinproof.ledger import Ledger, Plan
+from twinproof.memo import Memo
 from twinproof.names import short_source
 from twinproof.platform_policy import check_platform
 from twinproof.policy import Machine, Policy
@@ -173,36 +173,34 @@ class Verifier:
             raise UsageError(
                 "no collateral to judge this evidence by", where=evidence.source, hint="pass --collateral FILE"
             )
-        verdicts = (self._verify(evidence, evidence.collateral, time, root) for root in self._roots)
-        first = next(verdicts)
-        if first.check("dcap.pck_chain").status is Status.PASS:
+        first = self._verify(evidence, evidence.collateral, time, self._roots[0])
+        if len(self._roots) == 1 or first.check("dcap.pck_chain").status is Status.PASS:
             return first
-        return next((v for v in verdicts if v.check("dcap.pck_chain").status is Status.PASS), first)
+        others = (self._verify(evidence, evidence.collateral, time, root) for root in self._roots[1:])
+        return next((v for v in others if v.check("dcap.pck_chain").status is Status.PASS), first)
 
     def _verify(self, evidence: Evidence, collateral: Collateral, at: int, root: TrustRoot) -> Verdict:
         ledger = Ledger(PLAN)
         claims = Claims()
-        appraisal = None
+        appraisal = software = registers = None
         carried = carrier.open_carrier(evidence, ledger)
         if carried is not None:
             appraisal = dcap.appraise(carried.quote, collateral, at=at, root=root, ledger=ledger, memo=self._memo)
         if carried is not None and appraisal is not None:
             report = appraisal.quote.report
-            claims = replace(claims, platform=_platform(appraisal))
             check_platform(appraisal, self.policy, ledger, at=at)
             statement = checks.check_binding(evidence, report.report_data, ledger, attestation=carried.attestation)
             checks.check_tls_key(evidence, statement, ledger)
             if isinstance(report, TdReport):
-                claims = replace(claims, registers=_registers(report))
+                registers = _registers(report)
                 software = self._software(carried, appraisal, report, statement, ledger)
-                claims = replace(claims, software=software)
             else:
                 for step in dstack.PLAN:
                     ledger.not_checked(step.id, f"{NOT_APPLICABLE}: an SGX quote has no event log")
                 ledger.not_checked("evidence.agreement", f"{NOT_APPLICABLE}: an SGX quote has no event log")
             if ledger.failed("evidence.") or not ledger.passed("evidence.agreement"):
                 statement = None  # what was not bound, or is the word of something that was not measured, is no claim
-            claims = replace(claims, statement=statement)
+            claims = Claims(_platform(appraisal), registers, software, statement)
             wanted.check_pins(claims, evidence, self.policy, ledger, at=at)
         if self._second_opinion is None:
             ledger.not_checked("dcap.second_opinion", second_opinion.NOT_ASKED)
@@ -215,7 +213,7 @@ class Verifier:
             at=at,
             root=root,
             policy=self.policy,
-            checks=tuple(self._demand(check) for check in ledger.checks()),
+            checks=tuple(map(self._demand, ledger.checks())) if self._required else ledger.checks(),
             claims=claims,
             evidence=evidence,
             machine=machine,

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from recorded import collateral_members, index
 from simulated import AT, TD, host, judge, members, pki, quote
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.platform_hint import platform_hint
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.verify import PLAN, appraise
 from twinproof.errors import Malformed
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof_devnet.host import Tampering
 from twinproof_devnet.quote import CertificationData
 

@@ -11,13 +11,13 @@ import pytest
 from simulated import AT, REPORT_DATA, TD, Judgement, host, judge, members, pki, quote
 from twinproof.dcap.certificates import check_issued, load_certificate
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.shapes import TCB_SIGNING, anchor_of, ca_kind, check_ca, check_end_entity
 from twinproof.dcap.verify import PLAN, appraise
 from twinproof.errors import Malformed
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.verdict import Status
 from twinproof_devnet.certificate import Change, Issued
 from twinproof_devnet.collateral import make

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from simulated import AT, REPORT_DATA, TD, host, judge, members, pki, quote
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.verify import PLAN
+from twinproof.memo import Memo
 from twinproof.verdict import Status
 from twinproof_devnet.certificate import new_key
 from twinproof_devnet.collateral import make

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from simulated import AT, Judgement, host, judge, members, pki, quote
 from twinproof.dcap.crl import load_crl
-from twinproof.dcap.memo import Memo
 from twinproof.errors import Malformed, Untrusted
+from twinproof.memo import Memo
 from twinproof_devnet.certificate import Issued, distinguished_name, new_key
 from twinproof_devnet.collateral import make
 from twinproof_devnet.crl import CrlRecipe, sign_crl

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from recorded import MEMO, collateral, index, outcome, quote_bytes
 from simulated import AT, members, pki, quote
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.verify import PLAN, Appraisal, appraise
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.tdx.quote import parse_quote
 from twinproof.verdict import Status
 

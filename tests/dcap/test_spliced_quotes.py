@@ -13,10 +13,10 @@ import pytest
 from recorded import Json, collateral, index, outcome, quote_bytes
 from simulated import AT, REPORT_DATA, TD, host, members, pki
 from twinproof.dcap.collateral import Collateral
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.verify import PLAN, appraise
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.tdx.quote import parse_quote
 from twinproof_devnet.certificate import new_key
 from twinproof_devnet.host import TdxHost

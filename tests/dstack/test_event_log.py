@@ -157,3 +157,18 @@ def test_every_log_that_was_written_is_read_back_and_replays(events: list[tuple[
 def test_two_different_events_never_hash_the_same_bytes(a: str, p: bytes, b: str, q: bytes) -> None:
     one, two = parse_event_log(log_of(entry(a, p), entry(b, q))).runtime
     assert (one.hashed == two.hashed) == ((a, p) == (b, q))
+
+
+@pytest.mark.parametrize("member", ["imr", "event_type", "digest", "event", "event_payload"])
+def test_an_event_that_was_read_before_does_not_vouch_for_one_of_other_types(member: str) -> None:
+    honest = firmware_entry(0, 1, 1)
+    assert len(parse_event_log(log_of(honest)).events) == 1
+    for lie in (1.0, True, None, [honest[member]], {"a": 1}):
+        with pytest.raises(Malformed, match=rf"event log\[0\]\.{member}"):
+            parse_event_log(log_of(honest | {member: lie}))
+
+
+def test_an_event_that_cannot_be_read_names_its_place_however_often_it_is_asked() -> None:
+    for _ in range(2):
+        with pytest.raises(Malformed, match=r"event log\[1\]\.digest"):
+            parse_event_log(log_of(firmware_entry(0, 1, 4), firmware_entry(1, 1, 4) | {"digest": "00"}))

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from twinproof.dcap.certificates import Certificate, check_issued, load_certificate
 from twinproof.dcap.crl import Crl, check_crl, check_crl_signature, load_crl
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.pck import PckExtension
 from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.shapes import PCK, TCB_SIGNING, anchor_of, ca_kind, check_ca, check_end_entity
 from twinproof.dcap.timestamps import check_window
 from twinproof.errors import Malformed, Untrusted
+from twinproof.memo import Memo
 
 __all__ = ["PckChain", "check_dates", "crl_of", "pck_chain", "signing_certificate"]
 

@@ -24,7 +24,6 @@ from twinproof.dcap.chains import PckChain, check_dates, crl_of, pck_chain, sign
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import Crl, check_not_revoked
 from twinproof.dcap.levels import check_module, combine, module_level, platform_level, svn_level
-from twinproof.dcap.memo import Memo
 from twinproof.dcap.plan import PLAN
 from twinproof.dcap.qe_identity import QE_IDS, QeIdentity, check_qe_identity, parse_qe_identity
 from twinproof.dcap.roots import TrustRoot
@@ -34,6 +33,7 @@ from twinproof.dcap.tcb_info import SvnLevel, TcbInfo, parse_tcb_info
 from twinproof.dcap.timestamps import check_window
 from twinproof.errors import CollateralMismatch, Forged, Revoked
 from twinproof.ledger import Ledger
+from twinproof.memo import Memo
 from twinproof.tdx.quote import Quote, parse_quote
 from twinproof.tdx.report import TdReport
 

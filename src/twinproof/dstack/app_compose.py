@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
+from twinproof.memo import remembered
 from twinproof.wire import Fields, parse_object, shown
 
 __all__ = ["AppCompose", "compose_hash", "parse_app_compose"]
@@ -55,6 +56,7 @@ class AppCompose:
         return compose_hash(self.text)
 
 
+@remembered
 def parse_app_compose(text: str) -> AppCompose:
     """Read the members used here with their types and defaults. Raises Malformed."""
     fields = parse_object(text, "app-compose", max_bytes=MAX_APP_COMPOSE_BYTES)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from twinproof.errors import Forged, Malformed
+from twinproof.memo import remembered
 from twinproof.tdx.rtmr import REGISTER_SIZE, replay
 from twinproof.wire import Fields, parse_json, shown
 
@@ -26,7 +28,9 @@ MAX_EVENT_LOG_BYTES = 8 << 20
 MAX_EVENTS = 16384
 MAX_NAME_BYTES = 1024
 MAX_PAYLOAD_BYTES = 1 << 20
-_MEMBERS = frozenset({"imr", "event_type", "digest", "event", "event_payload"})
+_USUAL = ("imr", "event_type", "digest", "event", "event_payload")
+_MEMBERS = frozenset(_USUAL)
+_MOST_REMEMBERED = 4096
 _OPTIONAL = frozenset({"version", "preimage"})
 
 
@@ -41,24 +45,25 @@ class Event:
     payload: bytes
     version: int = 1
     preimage: bytes | None = None
+    hashed: bytes = field(init=False, repr=False)
+    """The bytes whose SHA-384 extended RTMR3; empty for RTMR0-2."""
+    measured: bytes = field(init=False, repr=False)
+    """The digest to replay: recomputed for RTMR3, as supplied for RTMR0-2."""
 
-    @property
-    def hashed(self) -> bytes:
-        """The bytes whose SHA-384 extended RTMR3.
+    def __post_init__(self) -> None:
+        runtime = self.imr == RUNTIME_IMR
+        hashed = _hashed(self.event, self.payload, self.version) if runtime else b""
+        object.__setattr__(self, "hashed", hashed)
+        object.__setattr__(self, "measured", hashlib.sha384(hashed).digest() if runtime else self.digest)
 
-        Version 1: LE32(0x08000001) ":" name ":" payload. Version 2: the RFC 8785 form of {name, payload, type}.
-        """
-        if self.version == 1:
-            head = RUNTIME_EVENT_TYPE.to_bytes(4, "little")
-            return head + b":" + self.event.encode() + b":" + self.payload
-        members = {"name": self.event, "payload": self.payload.hex(), "type": RUNTIME_EVENT_TYPE}
-        # For an object of texts and one integer, sorted compact JSON with raw UTF-8 is exactly RFC 8785.
-        return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    @property
-    def measured(self) -> bytes:
-        """The digest to replay: recomputed for RTMR3, as supplied for RTMR0-2."""
-        return hashlib.sha384(self.hashed).digest() if self.imr == RUNTIME_IMR else self.digest
+def _hashed(event: str, payload: bytes, version: int) -> bytes:
+    """Version 1: LE32(0x08000001) ":" name ":" payload. Version 2: the RFC 8785 form of {name, payload, type}."""
+    if version == 1:
+        return b"%b:%b:%b" % (RUNTIME_EVENT_TYPE.to_bytes(4, "little"), event.encode(), payload)
+    members = {"name": event, "payload": payload.hex(), "type": RUNTIME_EVENT_TYPE}
+    # For an object of texts and one integer, sorted compact JSON with raw UTF-8 is exactly RFC 8785.
+    return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +71,18 @@ class EventLog:
     """The one list of events; every question about the log is answered from it."""
 
     events: tuple[Event, ...]
+    runtime: tuple[Event, ...] = field(init=False, repr=False, compare=False)
+    """The events of RTMR3, in order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runtime", self.of(RUNTIME_IMR))
 
     def of(self, imr: int) -> tuple[Event, ...]:
-        return tuple(event for event in self.events if event.imr == imr)
-
-    @property
-    def runtime(self) -> tuple[Event, ...]:
-        """The events of RTMR3, in order."""
-        return self.of(RUNTIME_IMR)
+        return tuple([event for event in self.events if event.imr == imr])
 
     def replay(self, imr: int) -> bytes:
         """The 48-byte register that these events lead to."""
-        return replay(event.measured for event in self.of(imr))
+        return replay([event.measured for event in self.of(imr)])
 
     def check_digests(self) -> int:
         """Compare what the log supplies with what its events hash to; returns how many digests it supplied.
@@ -144,6 +149,7 @@ def make_event(
     return Event(imr, event_type, digest, event, payload, version, preimage)
 
 
+@remembered
 def parse_event_log(text: str) -> EventLog:
     """Read the JSON text strictly: exact members, duplicates refused, everything capped. Raises Malformed."""
     value = parse_json(text, "event log", max_bytes=MAX_EVENT_LOG_BYTES)
@@ -151,10 +157,32 @@ def parse_event_log(text: str) -> EventLog:
         raise Malformed("not an array", where="event log", got=type(value).__name__)
     if len(value) > MAX_EVENTS:
         raise Malformed("too many events", where="event log", got=str(len(value)), expected=f"at most {MAX_EVENTS}")
-    return EventLog(tuple(_event(Fields(item, f"event log[{index}]")) for index, item in enumerate(value)))
+    return EventLog(tuple(_known(item) or _event(item, f"event log[{index}]") for index, item in enumerate(value)))
 
 
-def _event(fields: Fields) -> Event:
+def _known(item: object) -> Event | None:
+    """A usual event that has been read before: the logs of one image differ in a few events only."""
+    if not isinstance(item, dict) or item.keys() != _MEMBERS:
+        return None
+    imr, event_type, digest, event, payload = (item[name] for name in _USUAL)
+    if not (type(imr) is type(event_type) is int and type(digest) is type(event) is type(payload) is str):
+        return None  # 1.0 and true would be found under the key of 1
+    if len(event) + len(payload) > _MOST_REMEMBERED:
+        return None
+    try:
+        return _remembered_event(imr, event_type, digest, event, payload)
+    except Malformed:
+        return None  # read again by `_event`, which names its place
+
+
+@lru_cache(maxsize=2048)
+def _remembered_event(imr: int, event_type: int, digest: str, event: str, payload: str) -> Event:
+    members = {"imr": imr, "event_type": event_type, "digest": digest, "event": event, "event_payload": payload}
+    return _event(members, "event")
+
+
+def _event(item: object, where: str) -> Event:
+    fields = Fields(item, where)
     unknown = set(fields.raw) - _MEMBERS - _OPTIONAL
     if unknown:
         raise Malformed("unknown member", where=fields.where, got=shown(min(unknown), 40))

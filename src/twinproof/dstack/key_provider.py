@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
+from twinproof.memo import remembered
 from twinproof.wire import parse_object, shown, unhex
 
 __all__ = ["KeyProvider", "parse_key_provider"]
@@ -30,6 +31,7 @@ class KeyProvider:
         return bytes.fromhex(self.id)
 
 
+@remembered
 def parse_key_provider(payload: bytes, where: str = "key-provider") -> KeyProvider:
     """Read the payload strictly. Raises Malformed."""
     fields = parse_object(payload, where, max_bytes=MAX_KEY_PROVIDER_BYTES)

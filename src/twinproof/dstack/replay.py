@@ -21,9 +21,9 @@ def check_runtime_register(report: TdReport, log: EventLog, ledger: Ledger) -> N
     """RTMR3 from recomputed digests. Never optional: no log is stripped of its runtime events."""
     with ledger.step("dstack.rtmr3_replay") as entry:
         for index, event in enumerate(log.runtime):
-            entry.explain(f"event {index} {event.event}", f"SHA-384 over {event.hashed.hex()} = {event.measured.hex()}")
-        entry.got, entry.expected = log.replay(3).hex(), report.rtmr3.hex()
-        _must_lead_to(log, 3, report.rtmr3)
+            entry.explain(f"event {index} {event.event}", "SHA-384 over ", event.hashed, " = ", event.measured)
+        entry.expected = report.rtmr3.hex()
+        entry.got = _must_lead_to(log, 3, report.rtmr3).hex()
 
 
 def check_firmware_registers(report: TdReport, log: EventLog, ledger: Ledger) -> None:
@@ -31,7 +31,7 @@ def check_firmware_registers(report: TdReport, log: EventLog, ledger: Ledger) ->
     with ledger.step("dstack.rtmr0_2_replay") as entry:
         registers = {0: report.rtmr0, 1: report.rtmr1, 2: report.rtmr2}
         for imr, register in registers.items():
-            entry.explain(f"RTMR{imr}", f"{len(log.of(imr))} events, quote {register.hex()}")
+            entry.explain(f"RTMR{imr}", f"{len(log.of(imr))} events, quote ", register)
         if _is_stripped(log) and any(log.replay(imr) != register for imr, register in registers.items()):
             entry.not_checked = STRIPPED
             return
@@ -49,7 +49,8 @@ def _is_stripped(log: EventLog) -> bool:
     return (not firmware or acpi_only) and not log.of(1) and not log.of(2)
 
 
-def _must_lead_to(log: EventLog, imr: int, register: bytes) -> None:
+def _must_lead_to(log: EventLog, imr: int, register: bytes) -> bytes:
+    """The register replayed. Raises Forged when it is not the quote's."""
     replayed = log.replay(imr)
     if replayed != register:
         raise Forged(
@@ -59,3 +60,4 @@ def _must_lead_to(log: EventLog, imr: int, register: bytes) -> None:
             expected=register.hex(),
             hint="an event was changed, added, left out or moved after it was measured, or the log is another boot's",
         )
+    return replayed

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from twinproof.dstack.app_compose import AppCompose, parse_app_compose
 from twinproof.dstack.compose_file import ComposeFile, scan_compose_file
 from twinproof.errors import Malformed
+from twinproof.memo import remembered
 from twinproof.wire import shown
 
 __all__ = ["OPEN_CODE", "Notice", "unmeasured_inputs"]
@@ -42,6 +43,7 @@ class Notice:
     detail: str = ""
 
 
+@remembered
 def unmeasured_inputs(text: str) -> tuple[Notice, ...]:
     """The notices for one app-compose text. Never raises: a text that cannot be read is a notice itself."""
     try:

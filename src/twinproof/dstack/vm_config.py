@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
+from twinproof.memo import remembered
 from twinproof.wire import Fields, parse_object
 
 __all__ = ["VmConfig", "parse_vm_config"]
@@ -46,6 +47,7 @@ class VmConfig:
         return ", ".join(parts) or "no shape declared"
 
 
+@remembered
 def parse_vm_config(text: str) -> VmConfig:
     """Read the members used here; others are the VMM's. Raises Malformed."""
     fields = parse_object(text, "vm_config", max_bytes=MAX_VM_CONFIG_BYTES)

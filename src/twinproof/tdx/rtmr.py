@@ -31,7 +31,7 @@ def extend(register: bytes, digest: bytes) -> bytes:
 
 def replay(digests: Iterable[bytes]) -> bytes:
     """The register after these digests, from all zero. Raises Malformed when a digest has not 48 bytes."""
-    register = ZERO_REGISTER
+    register, sha384 = ZERO_REGISTER, hashlib.sha384
     for digest in digests:
-        register = extend(register, digest)
+        register = sha384(register + digest).digest() if len(digest) == REGISTER_SIZE else extend(register, digest)
     return register

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulated import AT, judge, members, quote
-from twinproof.dcap.memo import Memo
 from twinproof.errors import Forged
+from twinproof.memo import Memo, remembered
 
 
 def test_a_result_is_computed_once() -> None:
@@ -109,3 +109,20 @@ def test_a_remembered_document_does_not_vouch_for_another_signature(member: str)
     memo = Memo()
     assert judge(quote(), memo=memo).genuine
     assert judge(quote(), members() | {member: "11" * 64}, memo=memo).failed[1] == "Forged"
+
+
+def test_a_remembered_function_answers_as_itself_and_remembers_no_failure() -> None:
+    asked: list[tuple[str, str]] = []
+
+    @remembered
+    def joined(text: str, end: str = "") -> str:
+        asked.append((text, end))
+        if not text:
+            raise Forged("empty")
+        return text + end
+
+    assert [joined("a"), joined("a"), joined("a", "b"), joined("a", end="b")] == ["a", "a", "ab", "ab"]
+    assert asked == [("a", ""), ("a", "b"), ("a", "b")]
+    for _ in range(2):
+        with pytest.raises(Forged):
+            joined("")

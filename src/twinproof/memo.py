@@ -11,11 +11,13 @@ Windows, revocation and policy are never kept: they are judged at every call. Fa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from threading import Lock
-from typing import TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
-__all__ = ["Memo"]
+__all__ = ["Memo", "remembered"]
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Key = tuple[str | bytes, ...]
 _NOTHING = object()
@@ -61,3 +63,17 @@ class Memo:
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+def remembered(parse: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """A function of texts and bytes whose result depends on nothing else and cannot be changed: asked again, recalled.
+
+    For positional arguments; `__wrapped__` is the function itself.
+    """
+    memo = Memo(max_entries=256, max_bytes=16 << 20)
+
+    @wraps(parse)
+    def recalled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return parse(*args, **kwargs) if kwargs else memo.recall(cast("Key", args), lambda: parse(*args, **kwargs))
+
+    return recalled
