@@ -13,6 +13,7 @@ import pytest
 import twinproof
 from twinproof import comparison, verifier
 from twinproof.cli.main import build_parser
+from twinproof.dstack import key_chain
 from twinproof.errors import TwinproofError, Unavailable
 from twinproof.policy import Pins
 from twinproof.verdict import Step
@@ -66,14 +67,14 @@ def _all_errors() -> Iterator[type[TwinproofError]]:
         yield error
 
 
-@pytest.mark.parametrize("step", [*verifier.PLAN, *comparison.PLAN], ids=lambda step: step.id)
+@pytest.mark.parametrize("step", [*verifier.PLAN, *comparison.PLAN, *key_chain.PLAN], ids=lambda step: step.id)
 def test_every_check_is_documented(step: Step) -> None:
     assert f"`{step.id}`" in VERIFICATION
 
 
 def test_no_check_is_documented_that_does_not_exist() -> None:
-    known = {step.id for step in (*verifier.PLAN, *comparison.PLAN)}
-    found = set(re.findall(r"`((?:dcap|dstack|evidence|policy|compare)\.[a-z0-9_]+)`", VERIFICATION))
+    known = {step.id for step in (*verifier.PLAN, *comparison.PLAN, *key_chain.PLAN)}
+    found = set(re.findall(r"`((?:dcap|dstack|evidence|policy|compare|keys)\.[a-z0-9_]+)`", VERIFICATION))
     assert found <= known
 
 

@@ -126,6 +126,35 @@ def _inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the structure as JSON")
 
 
+def _key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", help="a saved GetKey or Sign answer of the guest agent (JSON); - reads standard input"
+    )
+    parser.add_argument(
+        "--app-id",
+        metavar="HEX",
+        required=True,
+        help="the app's id, 20 bytes, from a source that was verified, such as the verdict of `verify`",
+    )
+    parser.add_argument(
+        "--kms-root",
+        metavar="HEX",
+        help="the secp256k1 key that the chain has to end at: kmsInfo().k256Pubkey of the KMS contract; without it "
+        "nothing is proved (exit 4)",
+    )
+    parser.add_argument("--purpose", metavar="TEXT", help="what GetKey was asked with (default: none; Sign: signing)")
+    parser.add_argument(
+        "--algorithm",
+        metavar="NAME",
+        help="what was asked for, where the answer does not say: secp256k1 (default), secp256k1_prehashed, ed25519",
+    )
+    parser.add_argument("--data", metavar="FILE", help="what Sign was given: its signature is verified too")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
+    )
+    parser.add_argument("--explain", action="store_true", help="show what was hashed and compared")
+
+
 def _devnet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "arguments",
@@ -139,5 +168,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "compare": ("prove that two or more instances run the same code", _compare),
     "verify": ("verify the evidence of one instance", _verify),
     "inspect": ("show what is in a file, without trusting it", _inspect),
+    "key": ("prove that the KMS handed out a key, from a GetKey or Sign answer", _key),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }
