@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := src enclave/src tests
 
-.PHONY: setup demo test check format lint types lock clean
+.PHONY: setup demo test check conformance format lint types lock clean
 
 setup: $(READY)
 
@@ -27,6 +27,13 @@ check: setup
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# Every case of a new conformance corpus, and any other verifier with VERIFIER="CMD ...": tests/conformance/README.md.
+VERIFIER ?= $(BIN)/python -m twinproof.conformance
+conformance: setup
+	@directory=$$(mktemp -d) && $(BIN)/python -m twinproof_devnet corpus $$directory/corpus && \
+	  $(BIN)/python tests/conformance/run.py --verifier "$(VERIFIER)" --stream --passes 2 $$directory/corpus; \
+	  code=$$?; rm -rf $$directory; exit $$code
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)

@@ -14,6 +14,9 @@ settings.load_profile("two shared cores")
 
 _VECTORS: dict[str, set[str]] = {"passed": set(), "failed": set(), "skipped": set()}
 
+_COUNTS: list[str] = []
+"""What tests counted, by `record_property("counts", ...)`."""
+
 
 @pytest.fixture(scope="session")
 def vectors() -> Path:
@@ -25,11 +28,15 @@ def vectors() -> Path:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call":
+        _COUNTS.extend(str(value) for name, value in report.user_properties if name == "counts")
     if "vectors" in report.keywords and (report.when == "call" or report.skipped or report.failed):
         _VECTORS[report.outcome].add(report.nodeid)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in sorted(_COUNTS):
+        terminalreporter.write_line(line)
     counts = {outcome: len(tests) for outcome, tests in _VECTORS.items()}
     if any(counts.values()):
         terminalreporter.write_line(

@@ -37,8 +37,9 @@ RANK = {
     "sources": 10,
     "cli": 11,
     "web": 11,
+    "conformance": 12,
 }
-EDGES = {"sources", "cli", "web"}
+EDGES = {"sources", "cli", "web", "conformance"}
 WORLD = {
     "socket",
     "ssl",

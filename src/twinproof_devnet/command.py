@@ -1,4 +1,6 @@
-"""The devnet on the command line: `up` runs a world until it is stopped, `demo` shows one, `faults` lists faults."""
+"""The devnet on the command line: `up` runs a world until it is stopped, `demo` shows one, `faults` lists faults,
+`corpus` writes conformance cases.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import argparse
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
@@ -38,9 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     up.add_argument("--directory", type=Path, help="where to write root.pem and twinproof.toml (default: temporary)")
     commands.add_parser("demo", help="the main job on simulated machines, then three lies being caught")
     commands.add_parser("faults", help="list the faults")
+    corpus = commands.add_parser("corpus", help="write conformance cases for verifiers into a new directory")
+    corpus.add_argument("directory", type=Path, metavar="DIR")
+    corpus.add_argument(
+        "--at", type=int, metavar="SECONDS", help="unix time at which the good parts are valid; default: now"
+    )
     parsed = parser.parse_args(arguments)
     if parsed.command == "faults":
         return _faults()
+    if parsed.command == "corpus":
+        return _corpus(parsed.directory, parsed.at)
     if parsed.command == "demo":
         from twinproof_devnet import demo  # noqa: PLC0415  (only when asked for)
 
@@ -52,6 +62,18 @@ def _faults() -> int:
     width = max(len(fault) for fault in Fault)
     for fault in Fault:
         print(f"{fault.value:<{width}}  {fault.place.value:<10}  {fault.description}")
+    return 0
+
+
+def _corpus(directory: Path, at: int | None) -> int:
+    from twinproof_devnet.corpus.write import write_corpus  # noqa: PLC0415  (only when asked for)
+
+    try:
+        count = write_corpus(directory, int(time.time()) if at is None else at)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _USAGE
+    print(f"{count} cases in {directory}")
     return 0
 
 

@@ -336,6 +336,8 @@ def test_members_that_are_not_known_are_left_alone() -> None:
         "[" * 40 + "]" * 40,
         "[" * 100_000,
         '{"a":' * 100_000,
+        '{"a":' + "[" * 40 + "]" * 40 + "}",  # compact and said once: the fast reader has to see the depth, too
+        '{"a":' * 40 + "1" + "}" * 40,
         "1" * 5000,
         '{"a":' + "1" * 5000 + "}",
         "",

@@ -1,0 +1,1 @@
+"""This verifier behind the protocol of the conformance corpus: `python -m twinproof.conformance`."""

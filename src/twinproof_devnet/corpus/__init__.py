@@ -1,0 +1,1 @@
+"""Conformance cases for verifiers of quotes and of evidence bundles: one input, one time, one expected answer each."""
