@@ -16,10 +16,13 @@ from twinproof.comparison import Proof
 from twinproof.dcap.collateral import Collateral
 from twinproof.dstack.compose_file import scan_compose_file
 from twinproof.errors import Malformed
+from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
-from twinproof.policy import Pins, Policy
+from twinproof.policy import Machine, Pins, Policy
 from twinproof.report.proof_text import proof_text
+from twinproof.report.verdict_text import verdict_text
+from twinproof.sources.files import evidence_from_bytes
 from twinproof.verdict import Status
 from twinproof.wire import parse_json
 from twinproof_devnet import collateral
@@ -150,3 +153,64 @@ def test_answers_of_one_session_that_are_far_apart_are_not_one_run() -> None:
     proof = compared([first.evidence(), second.evidence(at=AT + 86400)])
     assert (proof.outcome, proof.complete) == (Outcome.NOT_FRESH, False)
     assert "86400 s apart" in proof.check("compare.fresh").reason
+
+
+MACHINES = tuple(
+    Machine(name, region, f"https://{name}.example", host(name).device_id)
+    for name, region in (("prod9", "US-WEST"), ("prod7", "US-EAST"))
+)
+
+
+class Elsewhere(Instance):
+    """An instance on another machine, which chose its session and calls itself whatever it likes."""
+
+    called = ""
+
+    @property
+    def url(self) -> str:
+        return self.called
+
+
+def impostors(*names: str) -> list[Evidence]:
+    found = []
+    for index, name in enumerate(names):
+        instance = Elsewhere(f"impostor{index}", index, instance_id=bytes([index]) * 20)
+        instance.called = name
+        found.append(instance.evidence())
+    return found
+
+
+@pytest.mark.parametrize("names", [("prod9 (US-WEST)", "prod7 (US-EAST)"), ("prod9", "https://prod7")])
+def test_evidence_that_calls_itself_a_known_machine_is_held_against_its_device_id(names: tuple[str, str]) -> None:
+    judges = verifier(Policy(machines=MACHINES))
+    proof = compare([judges.verify(evidence) for evidence in impostors(*names)])
+    assert (proof.outcome, proof.exit_code) == (Outcome.REFUSED, 4)
+    assert {check.id for verdict in proof.verdicts for check in verdict.failures} == {"policy.machine"}
+
+
+@pytest.mark.parametrize(
+    "name", ["prod9", "PROD9 (us-west)", "https://prod9 (US-WEST)/", "pr\u043ed9", "prod9 (US-WEST) ", "prod9,prod7"]
+)
+def test_a_name_of_the_evidences_own_never_looks_like_a_label(name: str) -> None:
+    unpinned = tuple(replace(machine, device_id=None) for machine in MACHINES)
+    verdict = judge(impostors(name)[0], Policy(machines=unpinned))
+    assert verdict.title.startswith('"')
+    assert verdict.title == verdict.name
+    assert judge(Instance().evidence(), Policy(machines=MACHINES)).title == "prod9 (US-WEST)"
+    assert judge(Instance().evidence()).title == "prod9-0.example"
+
+
+def test_a_file_is_never_evidence_about_now() -> None:
+    bundle = evidence_from_bytes(bundle_to_json(Instance().evidence()).encode(), "bundle.json")
+    verdict = judge(bundle)
+    assert (verdict.exit_code, verdict.to_json()["stored"]) == (0, True)
+    assert "says nothing about now" in " ".join(verdict_text(verdict, now=AT).split())
+    assert judge(bundle, Policy(required=frozenset({"fresh"}))).exit_code == 4
+    assert judge(bundle, Policy(required=frozenset({"policy.fresh"}))).exit_code == 4
+    assert judge(Instance().evidence(), Policy(required=frozenset({"fresh"}))).exit_code == 0
+
+
+def test_two_files_from_two_times_say_both() -> None:
+    proof = compared([twins()[0].evidence(), twins()[1].evidence(at=AT + 86400)])
+    assert "2026-09-21" in (text := " ".join(proof_text(proof, proof.verdicts, now=AT).split()))
+    assert "to 2026-09-22" in text

@@ -14,9 +14,9 @@ from twinproof.comparison_rules import RULES, SOURCE, Relation, Rule
 from twinproof.dstack.unmeasured import OPEN_CODE
 from twinproof.errors import Refused, UsageError
 from twinproof.ledger import Ledger
-from twinproof.names import short_source
 from twinproof.verdict import Check, Question, Status, Step
 from twinproof.verifier import Verdict
+from twinproof.wanted import STORED
 
 __all__ = ["PLAN", "Outcome", "Proof", "compare", "required_comparisons"]
 
@@ -144,11 +144,11 @@ def compare(verdicts: Sequence[Verdict], *, required: frozenset[str] = frozenset
             if not verdict.accepted:
                 failed = ", ".join(check.id for check in verdict.failures) or "not everything could be checked"
                 what = "is not what was wanted" if verdict.genuine else "is not genuine"
-                raise Refused(f"{_name(verdict)} {what}", got=failed)
+                raise Refused(f"{verdict.name} {what}", got=failed)
     for rule in RULES:
         _apply(rule, verdicts, ledger)
     _check_code(verdicts, ledger)
-    _check_fresh(verdicts, ledger)
+    _check_fresh(verdicts, ledger, demanded=_FRESH.id in required)
     checks = ledger.checks()
     return Proof(tuple(verdicts), checks, _outcome(verdicts, checks, required))
 
@@ -159,22 +159,25 @@ def _open_code(verdict: Verdict) -> list[str]:
 
 
 def _check_code(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
-    unread = [_name(verdict) for verdict in verdicts if not verdict.check("dstack.unmeasured_inputs").passed]
+    unread = [verdict.name for verdict in verdicts if not verdict.check("dstack.unmeasured_inputs").passed]
     with ledger.group(), ledger.step(_CODE.id) as entry:
         if unread:
             entry.not_checked = f"no measured app-compose text from {', '.join(unread)}"
         for verdict in verdicts:
             if found := _open_code(verdict):
-                entry.not_checked = f"{_name(verdict)}: {'; '.join(found)}"
+                entry.not_checked = f"{verdict.name}: {'; '.join(found)}"
                 break
 
 
-def _check_fresh(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
-    stale = [_name(verdict) for verdict in verdicts if not verdict.fresh]
+def _check_fresh(verdicts: Sequence[Verdict], ledger: Ledger, *, demanded: bool) -> None:
+    stored = [verdict.name for verdict in verdicts if verdict.evidence.stored]
+    stale = [verdict.name for verdict in verdicts if not verdict.fresh]
     times = [verdict.at for verdict in verdicts]
     sessions = {challenge.session for verdict in verdicts if (challenge := verdict.evidence.challenge)}
     if stale:
         ledger.not_checked(_FRESH.id, f"no answer to a nonce from {', '.join(stale)}")
+    elif stored and demanded:
+        ledger.not_checked(_FRESH.id, f"{STORED}: {', '.join(stored)}")
     elif len(sessions) != 1:
         ledger.not_checked(_FRESH.id, "the instances were asked in different runs: compare them in one")
     elif (apart := max(times) - min(times)) > MOST_APART:
@@ -192,10 +195,6 @@ def required_comparisons(names: frozenset[str]) -> frozenset[str]:
     return names
 
 
-def _name(verdict: Verdict) -> str:
-    return verdict.machine.name if verdict.machine else short_source(verdict.source)
-
-
 def _shown(value: bytes | str) -> str:
     return value.hex() if isinstance(value, bytes) else value
 
@@ -203,7 +202,7 @@ def _shown(value: bytes | str) -> str:
 def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger) -> None:
     step_id = f"compare.{rule.name}"
     values = [(verdict, rule.value(verdict.claims)) for verdict in verdicts]
-    missing = [_name(verdict) for verdict, value in values if not value]
+    missing = [verdict.name for verdict, value in values if not value]
     if rule.relation is Relation.EQUAL and missing:
         ledger.not_checked(step_id, f"not shown by {', '.join(missing)}")
         return
@@ -217,7 +216,7 @@ def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger) -> None:
             for other, value in known[1:]:
                 if value != reference:
                     raise Refused(
-                        f"the {rule.what} differs between {_name(first)} and {_name(other)}",
+                        f"the {rule.what} differs between {first.name} and {other.name}",
                         got=_shown(value),
                         expected=_shown(reference),
                     )
@@ -227,7 +226,7 @@ def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger) -> None:
             for other, value in known:
                 if value in seen:
                     raise Refused(
-                        f"{_name(seen[value])} and {_name(other)} have the same {rule.what}",
+                        f"{seen[value].name} and {other.name} have the same {rule.what}",
                         got=_shown(value),
                         expected="a different one for each instance",
                     )

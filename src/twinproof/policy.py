@@ -47,6 +47,11 @@ class Machine:
     def title(self) -> str:
         return f"{self.name} ({self.region})" if self.region else self.name
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What this machine is called in reports."""
+        return self.name, self.title
+
     def to_json(self) -> dict[str, str]:
         device_id = self.device_id.hex() if self.device_id else ""
         return {"name": self.name, "region": self.region, "url": self.url, "device_id": device_id}

@@ -28,7 +28,7 @@ from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
 from twinproof.ledger import Ledger, Plan
 from twinproof.memo import Memo
-from twinproof.names import short_source
+from twinproof.names import unconfirmed
 from twinproof.platform_policy import check_platform
 from twinproof.policy import Machine, Policy
 from twinproof.tdx.report import TdReport
@@ -62,7 +62,16 @@ class Verdict:
     @property
     def title(self) -> str:
         """A short name for reports; `source` tells apart what has the same one."""
-        return self.machine.title if self.machine else short_source(self.source)
+        return self.machine.title if self.machine else self._unconfirmed
+
+    @property
+    def name(self) -> str:
+        """The same without the region, for sentences."""
+        return self.machine.name if self.machine else self._unconfirmed
+
+    @property
+    def _unconfirmed(self) -> str:
+        return unconfirmed(self.source, [label for machine in self.policy.machines for label in machine.labels])
 
     @property
     def genuine(self) -> bool:
@@ -112,6 +121,7 @@ class Verdict:
             "schema": SCHEMA,
             "source": self.source,
             "machine": self.machine.title if self.machine else None,
+            "stored": self.evidence.stored,
             "at": self.at,
             "genuine": self.genuine,
             "accepted": self.accepted,

@@ -13,10 +13,11 @@ from twinproof.errors import Refused, UsageError
 from twinproof.evidence.evidence import Evidence
 from twinproof.image_policy import check_image
 from twinproof.ledger import Ledger
+from twinproof.names import short_source
 from twinproof.policy import Machine, Policy
 from twinproof.verdict import Question, Step
 
-__all__ = ["PLAN", "REQUIRABLE", "check_pins", "machine_of", "pinned_ids", "required_ids"]
+__all__ = ["PLAN", "REQUIRABLE", "STORED", "check_pins", "machine_of", "pinned_ids", "required_ids"]
 
 
 def _step(name: str, title: str, why: str, source: str = "policy") -> Step:
@@ -88,6 +89,7 @@ PLAN = (
     ),
 )
 
+STORED = "read from a file: whoever made it chose the nonce"
 REQUIRABLE = {step.id.removeprefix("policy."): step.id for step in PLAN}
 
 
@@ -130,6 +132,8 @@ def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledge
         ledger.not_checked("policy.fresh", "no answer to a nonce of this run was shown")
     elif collected is None or abs(at - collected) > policy.max_clock_skew:
         ledger.not_checked("policy.fresh", "the answer was collected at another time than it is judged at")
+    elif evidence.stored and policy.required & {"fresh", "policy.fresh"}:
+        ledger.not_checked("policy.fresh", STORED)
     else:
         with ledger.step("policy.fresh"):
             pass
@@ -200,13 +204,18 @@ def _check_statement_age(claims: Claims, policy: Policy, ledger: Ledger, at: int
 
 
 def machine_of(policy: Policy, source: str, claims: Claims) -> Machine | None:
-    """The configured machine at this URL; without one, the machine of the attested device id."""
+    """The configured machine at this URL; without one, that of the attested device id; then one whose name is claimed.
+
+    The last only where it can be held against a device id, which it then contradicts.
+    """
     url = source.rstrip("/")
     by_url = next((machine for machine in policy.machines if machine.url and machine.url.rstrip("/") == url), None)
     if by_url is not None or claims.platform is None:
         return by_url
     device_id = claims.platform.device_id
-    return next((machine for machine in policy.machines if machine.device_id == device_id), None)
+    attested = next((machine for machine in policy.machines if machine.device_id == device_id), None)
+    claimed = (m for m in policy.machines if m.device_id is not None and short_source(source) in m.labels)
+    return attested or next(claimed, None)
 
 
 def _check_machine(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:

@@ -90,8 +90,14 @@ def test_saved_evidence_proves_the_same_offline(
     bundles = sorted(str(path) for path in tmp_path.iterdir())
     assert len(bundles) == 2
     offline = ["--trust-root", str(world.root_path), "--config", str(world.config_path)]
+    assert main(["compare", *bundles, *offline, "--require", "fresh"]) == 4
+    assert main(["compare", *bundles, *offline, "--require", "compare.fresh"]) == 4
+    assert "whoever made it chose the nonce" in " ".join(capsys.readouterr().out.split())
     code, again = run_json(capsys, "compare", *bundles, *offline)
     assert code == 0
+    assert [instance.pop("stored") for instance in (*live["instances"], *again["instances"])] == [False] * 2 + [
+        True
+    ] * 2
     by_source = {instance["source"]: instance for instance in again["instances"]}
     assert [by_source[instance["source"]] for instance in live["instances"]] == live["instances"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def evidence(source: str, quote: bytes = QUOTE) -> Evidence:
 def test_a_saved_bundle_is_the_evidence(tmp_path: Path) -> None:
     path = save_bundle(str(tmp_path / "new"), evidence("https://prod9.example:8443/app"))
     assert path.name == "prod9.example-8443-app.json"
-    assert load_evidence(str(path)) == evidence("https://prod9.example:8443/app")
+    assert load_evidence(str(path)) == replace(evidence("https://prod9.example:8443/app"), stored=True)
 
 
 def test_saving_never_replaces_other_content(tmp_path: Path) -> None:

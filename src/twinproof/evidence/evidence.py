@@ -62,6 +62,8 @@ class Evidence:
     challenge: Challenge | None = None
     fetched_at: int | None = None
     collateral: Collateral | None = None
+    stored: bool = False
+    """Read from a file: source, time and challenge are then the word of whoever made it."""
 
     def with_collateral(self, collateral: Collateral) -> Evidence:
         return replace(self, collateral=collateral)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from twinproof.policy import Policy
@@ -46,13 +46,16 @@ def verdict_sentence(verdict: Verdict) -> str:
     return "GENUINE" if verdict.fresh else "GENUINE, NOT SHOWN TO BE FRESH"
 
 
-def age_lines(verdicts: Iterable[Verdict], now: int, style: Style) -> list[str]:
+def age_lines(verdicts: Sequence[Verdict], now: int, style: Style) -> list[str]:
     """Evidence that was not collected just now says nothing about now, however fresh it was for its collector."""
     collected = [v.at if v.evidence.fetched_at is None else v.evidence.fetched_at for v in verdicts]
-    oldest = min(collected)
-    if abs(now - oldest) <= RECENT_SECONDS:
+    if any(verdict.evidence.stored for verdict in verdicts):
+        text = "Read from files, whose makers chose nonces and times: this says nothing about now."
+    elif max(abs(now - time) for time in collected) > RECENT_SECONDS:
+        text = "Evidence that is not of this run says nothing about now."
+    else:
         return []
-    text = f"Collected at {time_text(oldest)}: evidence that is not of this run says nothing about now."
+    text = f"Collected at {' to '.join(dict.fromkeys(map(time_text, (min(collected), max(collected)))))}. {text}"
     return [style.paint(line, "yellow") for line in paragraph(text, style)]
 
 

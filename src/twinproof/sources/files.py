@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from twinproof.dstack.get_quote import parse_quote_answer
@@ -49,6 +50,11 @@ def load_evidence(name: str) -> Evidence:
 
 
 def evidence_from_bytes(data: bytes, source: str) -> Evidence:
+    """Evidence that is marked as stored. Raises Malformed."""
+    return replace(_told_by_its_start(data, source), stored=True)
+
+
+def _told_by_its_start(data: bytes, source: str) -> Evidence:
     """Tell the kind by the first bytes, then read it strictly. Raises Malformed.
 
     `{`                   JSON: a bundle or an answer of the app by its `schema`; a guest agent's Info by its members;
