@@ -226,6 +226,14 @@ def test_the_version_is_the_same_in_every_source() -> None:
     assert project["project"]["version"] == __version__
 
 
-def test_the_compose_file_of_this_repository_is_one_the_app_attests_in() -> None:
-    text = (Path(__file__).parents[2] / "enclave" / "docker-compose.yml").read_text()
-    assert measured_environment("production", compose(docker_compose_file=text)) == "production"
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_the_compose_file_of_this_repository_is_one_the_app_attests_in(environment: str) -> None:
+    from twinproof.cli.configuration import read_configuration
+    from twinproof.release.app_compose import render
+
+    root = Path(__file__).parents[2]
+    settings = read_configuration(str(root / "twinproof.toml")).compose
+    assert settings is not None
+    template = (root / settings.file).read_text()
+    rendered = render(template, settings, image_digest=f"sha256:{'ab' * 32}", environment=environment)
+    assert measured_environment(environment, rendered.text) == environment

@@ -49,6 +49,6 @@ def test_the_context_is_a_list_of_what_may_enter_the_image() -> None:
 
 def test_the_compose_file_names_the_image_by_digest_and_gives_it_the_agents_socket() -> None:
     text = (ENCLAVE / "docker-compose.yml").read_text()
-    assert re.findall(r"^ *image: (.*)$", text, re.MULTILINE) == ["toy-example@sha256:IMAGE_DIGEST"]
+    assert re.findall(r"^ *image: (.*)$", text, re.MULTILINE) == ["IMAGE_REFERENCE"]
     assert "- /var/run/dstack.sock:/var/run/dstack.sock\n" in text
     assert "${" not in text

@@ -12,22 +12,37 @@ from typing import TypeVar
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import PROFILES, Machine, Policy
 from twinproof.policy_file import read_policy
+from twinproof.release.compose_settings import ComposeSettings, read_compose_settings
 from twinproof.sources.files import read_file
+from twinproof.sources.urls import split_url
 from twinproof.wire import Fields, shown
 
-__all__ = ["DEFAULT_CONFIG", "Configuration", "policy_of", "read_configuration"]
+__all__ = ["DEFAULT_CONFIG", "Configuration", "parse_configuration", "policy_of", "read_configuration"]
 
 DEFAULT_CONFIG = "twinproof.toml"
+MAX_BYTES = 1 << 20
 Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What twinproof.toml says; a file without `[policy]` leaves the policy None."""
+    """What twinproof.toml says; a table that is not there is None."""
 
     machines: tuple[Machine, ...] = ()
     collateral_url: str | None = None
     policy: Policy | None = None
+    release_branch: str | None = None
+    compose: ComposeSettings | None = None
+
+    @property
+    def machine_words(self) -> tuple[str, ...]:
+        """Names, hosts and device ids of the machines: what belongs to one of them cannot be in a text for all."""
+        words = [word for machine in self.machines for word in (machine.name, _host(machine.url))]
+        return (*filter(None, words), *(machine.device_id.hex() for machine in self.machines if machine.device_id))
+
+
+def _host(url: str) -> str:
+    return (split_url(url).hostname or "") if url else ""
 
 
 def read_configuration(name: str | None) -> Configuration:
@@ -36,12 +51,19 @@ def read_configuration(name: str | None) -> Configuration:
         if not Path(DEFAULT_CONFIG).is_file():
             return Configuration()
         name = DEFAULT_CONFIG
-    return _read(name, "--config", _configuration)
+    return parse_configuration(read_file(name, "--config", max_bytes=MAX_BYTES), name)
+
+
+def parse_configuration(raw: bytes, where: str) -> Configuration:
+    """The configuration in these bytes, of a file or of a commit. Raises UsageError."""
+    return _parsed(raw, where, _configuration)
 
 
 def policy_of(arguments: argparse.Namespace, configuration: Configuration) -> Policy:
     """`--policy FILE`, else `[policy]` of twinproof.toml, else the profile. Raises UsageError."""
-    policy = _read(arguments.policy, "--policy", _policy) if arguments.policy else configuration.policy
+    policy = configuration.policy
+    if arguments.policy:
+        policy = _parsed(read_file(arguments.policy, "--policy", max_bytes=MAX_BYTES), arguments.policy, _policy)
     if arguments.profile is None:
         return policy or Policy()
     if policy is None:
@@ -53,8 +75,7 @@ def policy_of(arguments: argparse.Namespace, configuration: Configuration) -> Po
     return policy
 
 
-def _read(name: str, flag: str, parse: Callable[[Fields], Parsed]) -> Parsed:
-    raw = read_file(name, flag, max_bytes=1 << 20)
+def _parsed(raw: bytes, name: str, parse: Callable[[Fields], Parsed]) -> Parsed:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -75,7 +96,7 @@ def _policy(top: Fields) -> Policy:
 
 
 def _configuration(top: Fields) -> Configuration:
-    _known(top, {"machines", "collateral", "policy"})
+    _known(top, {"machines", "collateral", "policy", "release_branch", "compose"})
     machines = []
     table = top.child("machines") if "machines" in top else Fields({}, top.where)
     for name in table.raw:
@@ -95,6 +116,8 @@ def _configuration(top: Fields) -> Configuration:
         machines=tuple(machines),
         collateral_url=collateral.optional_text("url", max_chars=2048),
         policy=read_policy(top.child("policy")) if "policy" in top else None,
+        release_branch=top.optional_text("release_branch", max_chars=200),
+        compose=read_compose_settings(top.child("compose")) if "compose" in top else None,
     )
 
 

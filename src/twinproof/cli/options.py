@@ -155,6 +155,29 @@ def _key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="show what was hashed and compared")
 
 
+def _compose(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="hash|diff|check", required=True, parser_class=type(parser))
+    rendered = actions.add_parser("hash", help="render the app-compose text that is deployed, and print its hash")
+    rendered.add_argument(
+        "--image-digest", metavar="DIGEST", required=True, help="sha256:<64 hex> of the image that was built and pushed"
+    )
+    rendered.add_argument(
+        "--output", metavar="FILE", help="keep the exact bytes here; a file that holds another text is refused"
+    )
+    compared = actions.add_parser("diff", help="say what changed between two versions, and whether the hash changes")
+    compared.add_argument("old", metavar="OLD", help="a tag such as v1.1.0, or a file with an app-compose text")
+    compared.add_argument("new", metavar="NEW", help="the same")
+    for part in (rendered, compared):
+        part.add_argument(
+            "--environment", metavar="NAME", default="production", help="the measured environment (default: production)"
+        )
+    checked = actions.add_parser("check", help="refuse tags, values of one machine, secrets and unknown keys")
+    checked.add_argument("file", metavar="FILE", help="an app-compose text")
+    for part in (rendered, compared, checked):
+        part.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
+        part.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def _devnet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "arguments",
@@ -169,5 +192,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "verify": ("verify the evidence of one instance", _verify),
     "inspect": ("show what is in a file, without trusting it", _inspect),
     "key": ("prove that the KMS handed out a key, from a GetKey or Sign answer", _key),
+    "compose": ("render, compare and check what is deployed", _compose),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }

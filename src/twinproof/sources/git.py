@@ -1,0 +1,85 @@
+"""The git repository of a release: what a commit or tag holds, read by the `git` command. Nothing here changes it.
+
+Every call is bounded in time, never asks for a password, and never reads the user's pager or prompt settings.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinproof.errors import UsageError
+from twinproof.wire import shown
+
+__all__ = ["Git", "find_repository"]
+
+SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """One work tree."""
+
+    top: Path
+
+    def run(self, *arguments: str, check: bool = True, seconds: int = SECONDS) -> subprocess.CompletedProcess[str]:
+        """Run one git command. Raises UsageError with git's own words when `check` and it fails, or when it hangs."""
+        command = ["git", "-C", str(self.top), *arguments]
+        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", "GIT_PAGER": "cat"}
+        try:
+            done = subprocess.run(  # noqa: S603  (no shell; arguments are ours or were validated)
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="surrogateescape",
+                timeout=seconds,
+                env=environment,
+            )
+        except FileNotFoundError as error:
+            raise UsageError("git is not installed") from error
+        except subprocess.TimeoutExpired as error:
+            raise UsageError(
+                "git did not answer", where=f"git {arguments[0]}", got=f"nothing in {seconds} s"
+            ) from error
+        if check and done.returncode != 0:
+            raise UsageError("git refused", where=f"git {arguments[0]}", got=shown(done.stderr.strip(), 500))
+        return done
+
+    def output(self, *arguments: str) -> str:
+        """Standard output without the last line break. Raises UsageError."""
+        return self.run(*arguments).stdout.rstrip("\n")
+
+    def commit_of(self, revision: str) -> str:
+        """The commit (40 hex digits) that a tag, branch or commit names. Raises UsageError when it names none."""
+        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
+        if done.returncode != 0:
+            raise UsageError("no such version in this repository", got=shown(revision, 80), hint="git fetch --tags")
+        return done.stdout.strip()
+
+    def text_at(self, commit: str, path: str) -> str:
+        """The text of a file as committed. Raises UsageError when the commit has no such file, or it is no text."""
+        done = self.run("show", f"{commit}:{path}", check=False)
+        if done.returncode != 0:
+            raise UsageError("no such file in this commit", where=f"{commit[:12]}:{path}")
+        try:
+            done.stdout.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError("not UTF-8 text", where=f"{commit[:12]}:{path}") from error
+        return done.stdout
+
+    def changed_files(self, old: str, new: str, directory: str) -> tuple[str, ...]:
+        """Paths under `directory` that differ between two commits."""
+        listed = self.output("diff", "--name-only", "--no-renames", "-z", old, new, "--", directory)
+        return tuple(name for name in listed.split("\0") if name)
+
+
+def find_repository(start: Path | None = None) -> Git:
+    """The repository of the current directory, from any directory inside it. Raises UsageError outside of one."""
+    done = Git(start or Path.cwd()).run("rev-parse", "--show-toplevel", check=False)
+    if done.returncode != 0:
+        raise UsageError("not inside a git repository", where=str(start or Path.cwd()))
+    return Git(Path(done.stdout.rstrip("\n")))
