@@ -31,6 +31,7 @@ RANK = {
     "comparison_rules": 6,
     "wanted": 7,
     "verifier": 8,
+    "batch": 9,
     "comparison": 9,
     "report": 10,
     "release": 10,

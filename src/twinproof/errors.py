@@ -21,6 +21,7 @@ An exception that is none of these is a bug (exit 1).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Unavailable",
     "Untrusted",
     "UsageError",
+    "worst_exit_code",
 ]
 
 
@@ -126,3 +128,9 @@ class Unavailable(TwinproofError):
     """The evidence or the collateral could not be obtained."""
 
     exit_code = 5
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """One for many: 3 before 5 before 4, for forged evidence matters more than missing, and missing than different."""
+    found = set(codes)
+    return next((code for code in (1, 2, 3, 5, 4) if code in found), 0)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from twinproof.cli.network import Network
 from twinproof.cli.settings import Settings
-from twinproof.dcap.collateral import Collateral
+from twinproof.cli.supplied import SuppliedCollateral, read_app_compose
 from twinproof.dcap.platform_hint import platform_hint
-from twinproof.errors import EvidenceError, Malformed, TwinproofError, UsageError
+from twinproof.errors import TwinproofError, UsageError
 from twinproof.evidence.carrier import quote_of
 from twinproof.evidence.evidence import Evidence
 from twinproof.evidence.nonce import challenge_for
 from twinproof.sources import clock, entropy
 from twinproof.sources.concurrent import fetch_all
-from twinproof.sources.files import load_evidence, read_file, save_bundle
+from twinproof.sources.files import load_evidence, save_bundle
 
 __all__ = ["Collected", "check_targets", "collect"]
 
@@ -48,8 +48,8 @@ def collect(targets: Sequence[str], settings: Settings, arguments: argparse.Name
     check_targets(targets, settings)
     network = Network(settings, arguments)
     session = entropy.session_secret()
-    supplied = [_read_collateral(name) for name in arguments.collateral]
-    app_compose = _read_text(arguments.app_compose) if arguments.app_compose else None
+    supplied = SuppliedCollateral.read(arguments.collateral)
+    app_compose = read_app_compose(arguments.app_compose)
 
     def gather(index: int, target: str) -> Evidence:
         url = target if "://" in target else settings.url_of(target)
@@ -75,39 +75,14 @@ def _progress(done: int, total: int, name: str) -> None:
     print(f"\r\x1b[K  {done}/{total} {name}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-def _read_collateral(name: str) -> Collateral:
-    try:
-        return Collateral.from_json(read_file(name, "--collateral", max_bytes=4 << 20))
-    except Malformed as error:
-        raise UsageError(f"not a collateral file: {error}", where=f"--collateral {name}") from error
-
-
-def _read_text(name: str) -> str:
-    try:
-        return read_file(name, "--app-compose", max_bytes=64 << 20).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError("not UTF-8 text", where=f"--app-compose {name}") from error
-
-
 def _with_collateral(
-    evidence: Evidence, supplied: Sequence[Collateral], network: Network, settings: Settings
+    evidence: Evidence, supplied: SuppliedCollateral, network: Network, settings: Settings
 ) -> Evidence:
     """Supplied collateral first, then the bundle's own, then the collateral service."""
     if not supplied and evidence.collateral is not None:
         return evidence
     if supplied:
-        return evidence.with_collateral(_for_platform(supplied, evidence))
+        return evidence.with_collateral(supplied.for_platform(evidence))
     hint = platform_hint(quote_of(evidence))
     at = settings.at if settings.at is not None else clock.now()
     return evidence.with_collateral(network.collateral(hint, at=at))
-
-
-def _for_platform(supplied: Sequence[Collateral], evidence: Evidence) -> Collateral:
-    """The supplied set that says it is about this platform; which one it is does not decide whether it holds."""
-    if len(supplied) == 1:
-        return supplied[0]
-    try:
-        hint = platform_hint(quote_of(evidence))
-        return next(item for item in supplied if item.about() == (hint.tee, hint.fmspc.hex().upper()))
-    except (EvidenceError, StopIteration):
-        return supplied[0]  # a quote without certificates, or collateral about another platform: the verifier says so

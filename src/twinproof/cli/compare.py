@@ -11,7 +11,7 @@ from twinproof.cli.output import style_of
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
-from twinproof.errors import TwinproofError, UsageError
+from twinproof.errors import TwinproofError, UsageError, worst_exit_code
 from twinproof.evidence.evidence import Evidence
 from twinproof.names import short_source
 from twinproof.report.proof_text import heading, outcome_text, proof_text
@@ -101,8 +101,7 @@ def _json(
 
 
 def _exit_code(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[tuple[str, TwinproofError]]) -> int:
-    """3 before 5 before 4: forged evidence matters more than missing evidence, and missing more than different."""
     codes = {error.exit_code for _, error in failures} | {verdict.exit_code for verdict in verdicts}
     if proof is not None:
         codes.add(proof.exit_code)
-    return next((code for code in (1, 2, 3, 5, 4) if code in codes), 0)
+    return worst_exit_code(codes)

@@ -112,7 +112,15 @@ def _judging(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="URL|FILE", help=TARGET_HELP)
+    parser.add_argument("target", metavar="URL|FILE", nargs="?", help=TARGET_HELP)
+    batch = parser.add_argument_group("many at once")
+    batch.add_argument(
+        "--batch",
+        metavar="DIR|FILE.jsonl|-",
+        help="instead of one target: every file of a directory, or every line of a file or of standard input; one line "
+        "of output for each, in order; nothing is fetched",
+    )
+    batch.add_argument("--jobs", metavar="N", type=int, help="worker processes of --batch (default: one per CPU)")
     _judging(parser)
 
 

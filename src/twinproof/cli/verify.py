@@ -9,7 +9,7 @@ from twinproof.cli.collect import collect
 from twinproof.cli.output import style_of
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import read_settings
-from twinproof.errors import TwinproofError
+from twinproof.errors import TwinproofError, UsageError
 from twinproof.report.verdict_text import verdict_text
 from twinproof.sources import clock
 from twinproof.verifier import Verifier
@@ -18,6 +18,14 @@ __all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.batch is not None:
+        from twinproof.cli.batch import run_batch
+
+        return run_batch(arguments)
+    if arguments.target is None:
+        raise UsageError("a URL or FILE is required, or --batch", where="twinproof verify", hint="--help")
+    if arguments.jobs is not None:
+        raise UsageError("--jobs is about --batch", where="twinproof verify")
     settings = read_settings(arguments)
     with second_opinion(arguments) as opinion:
         verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)

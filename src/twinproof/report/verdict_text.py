@@ -13,6 +13,7 @@ from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
 __all__ = [
+    "STORED",
     "age_lines",
     "check_lines",
     "explained",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 RECENT_SECONDS = 600
+STORED = "Read from files, whose makers chose nonces and times: this says nothing about now."
 
 
 def time_text(seconds: int) -> str:
@@ -50,7 +52,7 @@ def age_lines(verdicts: Sequence[Verdict], now: int, style: Style) -> list[str]:
     """Evidence that was not collected just now says nothing about now, however fresh it was for its collector."""
     collected = [v.at if v.evidence.fetched_at is None else v.evidence.fetched_at for v in verdicts]
     if any(verdict.evidence.stored for verdict in verdicts):
-        text = "Read from files, whose makers chose nonces and times: this says nothing about now."
+        text = STORED
     elif max(abs(now - time) for time in collected) > RECENT_SECONDS:
         text = "Evidence that is not of this run says nothing about now."
     else:
