@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -214,3 +218,23 @@ def test_two_files_from_two_times_say_both() -> None:
     proof = compared([twins()[0].evidence(), twins()[1].evidence(at=AT + 86400)])
     assert "2026-09-21" in (text := " ".join(proof_text(proof, proof.verdicts, now=AT).split()))
     assert "to 2026-09-22" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_statement_in_any_script_breaks_no_terminal(encoding: str, tmp_path: Path) -> None:
+    bundles = []
+    for instance in twins():
+        evidence = replace(instance, said={"health": "h\u00e9 \u05d0 12 \u4e2d", "environment": "\u00fc"}).evidence()
+        bundles.append(tmp_path / f"{instance.machine}.json")
+        bundles[-1].write_text(bundle_to_json(evidence))
+    (tmp_path / "root.pem").write_text(pki().root.pem)
+    done = subprocess.run(
+        [sys.executable, "-m", "twinproof", "compare", *map(str, bundles), "--trust-root", str(tmp_path / "root.pem")],
+        check=False,
+        capture_output=True,
+        encoding=encoding,
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "PROOF COMPLETE" in done.stdout
+    assert "\u05d0" not in done.stdout

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Never
+from unicodedata import bidirectional
 
 from twinproof.errors import Malformed
 
@@ -19,15 +20,21 @@ MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 32
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: later times have no date
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*", re.ASCII)
+_LEFTWARDS = frozenset({"R", "AL", "AN"})
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SHORT_HEX = 1024  # bytes; below it a wrong length is told by `unhex`, with both lengths
 _INTEGER_DIGITS = 20  # 2**64 has 20 digits; nothing in these formats is larger
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """A short printable form of an untrusted value, for an error message: no control characters, no whole documents."""
+    """A short printable form of an untrusted value, for an error message: no control characters, no whole documents.
+
+    Letters that are written from right to left would take the numbers after them, another column's too, along.
+    """
     text = value if isinstance(value, str) else repr(value)
-    text = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
+    text = text[: limit + 1]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(char if char.isprintable() and bidirectional(char) not in _LEFTWARDS else "?" for char in text)
     return text if len(text) <= limit else text[:limit] + "..."
 
 

@@ -6,6 +6,7 @@ Start-up stays instant because a command's module is imported when the command r
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -88,5 +89,7 @@ def print_error(error: TwinproofError) -> None:
 
 
 def run() -> NoReturn:
-    """The entry point of the installed command."""
+    """The entry point of the installed command. What this terminal cannot write is written as an escape."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main())
