@@ -19,6 +19,7 @@ from twinproof import Outcome, compare
 from twinproof.comparison import Proof
 from twinproof.dcap.collateral import Collateral
 from twinproof.dstack.compose_file import scan_compose_file
+from twinproof.dstack.unmeasured import OPEN_CODE, unmeasured_inputs
 from twinproof.errors import Malformed
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence, Origin
@@ -238,3 +239,16 @@ def test_a_statement_in_any_script_breaks_no_terminal(encoding: str, tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
     assert "PROOF COMPLETE" in done.stdout
     assert "\u05d0" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "    volumes:\n      - type: image\n        source: tools:latest\n        target: /opt",
+        "models:\n  m:\n    model: m:1",
+    ],
+)
+def test_code_that_comes_in_beside_the_images_is_not_passed_over(lines: str) -> None:
+    text = f"services:\n  app:\n    image: toy@sha256:{'ab' * 32}\n{lines}\n"
+    compose = json.dumps({**json.loads(COMPOSE), "docker_compose_file": text})
+    assert OPEN_CODE & {notice.id for notice in unmeasured_inputs(compose)}

@@ -30,7 +30,7 @@ _ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _DASHES = re.compile(r"(?:-(?: +|$))*")
 _QUOTED_OR_VARIABLE = re.compile(r"\"[^\"\\]*\"|'(?:[^']|'')*'|\$\{[^{}]*\}")
 _NOT_IN_LIST = re.compile(r"[{}&!\"'\\]")
-_ELSEWHERE = frozenset({"include", "extends", "env_file", "provider"})
+_ELSEWHERE = frozenset({"include", "extends", "env_file", "provider", "models"})
 _HOST_ACCESS = re.compile(
     r"(?:docker|containerd|podman)\.sock"
     r"|(?<![\w.])/(?:(?:var/)?run/?)?:/"  # a bind mount of / or of the directory with the sockets
@@ -182,6 +182,8 @@ def _note(number: int, key: str, value: str, found: ComposeFile) -> None:
         found.builds.append(number)
     elif key in _ELSEWHERE:
         found.elsewhere.append(f"line {number}: {key}")
+    elif key == "type" and value == "image":  # of a volume: its source is an image, pinned or not
+        found.elsewhere.append(f"line {number}: an image as a volume")
     elif key == "privileged" and value.lower() not in {"false", "no", "off"}:
         found.privileges.append(f"line {number}: privileged")
 
