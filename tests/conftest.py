@@ -48,3 +48,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if must_run() and _VECTORS["skipped"] and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long texts hold keys and quotes made at run time: as names they would differ from one worker to the next."""
+    return argname if isinstance(val, str) and len(val) > 60 else None
