@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from twinproof.errors import Malformed
-from twinproof.wire import parse_json, parse_object, shown
+from twinproof.wire import Fields, parse_json, parse_object, shown
 
 __all__ = ["Collateral"]
 
@@ -51,11 +51,14 @@ class Collateral:
     @classmethod
     def from_json(cls, text: str | bytes) -> Collateral:
         """Read a collateral file. Raises Malformed with the member's path."""
-        document = parse_object(text, "collateral", max_bytes=MAX_COLLATERAL_BYTES)
-        names = {item.name for item in fields(cls)}
-        unknown = set(document.raw) - names
+        return cls.from_fields(parse_object(text, "collateral", max_bytes=MAX_COLLATERAL_BYTES))
+
+    @classmethod
+    def from_fields(cls, document: Fields) -> Collateral:
+        """Read collateral that stands inside another document. Raises Malformed with the member's path."""
+        unknown = document.raw.keys() - _MEMBERS
         if unknown:
-            raise Malformed("unknown member", where="collateral", got=shown(min(unknown), 40))
+            raise Malformed("unknown member", where=document.where, got=shown(min(unknown), 40))
         chain = document.raw.get("pck_certificate_chain")
         return cls(
             pck_crl_issuer_chain=document.text("pck_crl_issuer_chain"),
@@ -82,3 +85,6 @@ class Collateral:
         return {
             name: value.hex() if isinstance(value, bytes) else value for name, value in members if value is not None
         }
+
+
+_MEMBERS = frozenset(item.name for item in fields(Collateral))

@@ -13,7 +13,7 @@ from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.wire import LAST_SECOND, Fields, parse_object, shown
 
-__all__ = ["MAX_BUNDLE_BYTES", "SCHEMA", "bundle_to_json", "parse_bundle"]
+__all__ = ["MAX_BUNDLE_BYTES", "SCHEMA", "bundle_to_json", "parse_bundle", "read_bundle"]
 
 SCHEMA = "twinproof/evidence/v1"
 MAX_BUNDLE_BYTES = 16 << 20
@@ -50,23 +50,27 @@ def bundle_to_json(evidence: Evidence) -> str:
 
 def parse_bundle(text: str | bytes) -> Evidence:
     """Read a bundle strictly. Raises Malformed with the member's path."""
-    fields = parse_object(text, "bundle", max_bytes=MAX_BUNDLE_BYTES)
+    return read_bundle(parse_object(text, "bundle", max_bytes=MAX_BUNDLE_BYTES))
+
+
+def read_bundle(fields: Fields) -> Evidence:
+    """Read a bundle whose JSON was parsed. Raises Malformed with the member's path."""
     schema = fields.text("schema", max_chars=100)
     if schema != SCHEMA:
-        raise Malformed("unknown bundle schema", where="bundle.schema", got=shown(schema), expected=SCHEMA)
+        raise Malformed("unknown bundle schema", where=f"{fields.where}.schema", got=shown(schema), expected=SCHEMA)
     unknown = set(fields.raw) - _MEMBERS
     if unknown:
-        raise Malformed("unknown member", where="bundle", got=shown(min(unknown), 40))
+        raise Malformed("unknown member", where=fields.where, got=shown(min(unknown), 40))
     origin = fields.text("origin", max_chars=100)
     if origin not in set(Origin):
-        raise Malformed("unknown origin", where="bundle.origin", got=shown(origin), expected=", ".join(Origin))
+        raise Malformed("unknown origin", where=f"{fields.where}.origin", got=shown(origin), expected=", ".join(Origin))
     binary = {name: fields.hex(name, max_size=MAX_BUNDLE_BYTES // 2) for name in _BINARY if name in fields}
     texts = {name: fields.text(name, max_chars=MAX_BUNDLE_BYTES) for name in _TEXTS if name in fields}
     carriers = [name for name in ("quote", "attestation", "ra_tls_certificate") if name in binary]
     if len(carriers) != 1:
         raise Malformed(
             "a bundle holds its quote in exactly one member",
-            where="bundle",
+            where=fields.where,
             got=", ".join(carriers) or "none",
             expected="one of quote, attestation, ra_tls_certificate",
         )
@@ -84,7 +88,7 @@ def parse_bundle(text: str | bytes) -> Evidence:
         guest_info=texts.get("guest_info"),
         challenge=_challenge(fields.child("challenge")) if "challenge" in fields else None,
         fetched_at=fields.integer("fetched_at", high=LAST_SECOND) if "fetched_at" in fields else None,
-        collateral=_collateral(fields) if "collateral" in fields else None,
+        collateral=Collateral.from_fields(fields.child("collateral")) if "collateral" in fields else None,
     )
 
 
@@ -103,8 +107,3 @@ def _printable(fields: Fields, name: str) -> str:
     if not text.isprintable():
         raise Malformed("not printable", where=f"{fields.where}.{name}", got=shown(text, 40))
     return text
-
-
-def _collateral(fields: Fields) -> Collateral:
-    # Collateral has one reader, for files and for bundles; the texts inside survive the round trip unchanged.
-    return Collateral.from_json(json.dumps(fields.child("collateral").raw))

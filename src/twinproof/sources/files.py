@@ -9,11 +9,11 @@ from pathlib import Path
 
 from twinproof.dstack.get_quote import parse_quote_answer
 from twinproof.errors import Malformed, Unavailable, UsageError
-from twinproof.evidence.bundle import MAX_BUNDLE_BYTES, SCHEMA, bundle_to_json, parse_bundle
+from twinproof.evidence.bundle import MAX_BUNDLE_BYTES, SCHEMA, bundle_to_json, read_bundle
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.sources import answers
 from twinproof.sources.disk import write_new
-from twinproof.wire import parse_object, shown, unhex
+from twinproof.wire import Fields, parse_object, shown, unhex
 
 __all__ = ["evidence_from_bytes", "load_evidence", "read_file", "save_bundle"]
 
@@ -92,7 +92,11 @@ def _from_json(data: bytes, source: str) -> Evidence:
     fields = parse_object(data, source, max_bytes=MAX_EVIDENCE_BYTES)
     schema = fields.raw.get("schema")
     if schema == SCHEMA:
-        return parse_bundle(data)
+        if len(data) > MAX_BUNDLE_BYTES:
+            raise Malformed(
+                "bundle too large", where=source, got=f"{len(data)}", expected=f"at most {MAX_BUNDLE_BYTES}"
+            )
+        return read_bundle(Fields(fields.raw, "bundle"))
     try:
         if schema == answers.SCHEMA:
             return answers.read_attestation(data, source, source)
