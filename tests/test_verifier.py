@@ -237,6 +237,16 @@ def test_a_required_name_that_does_not_exist_is_a_usage_error() -> None:
         verifier(Policy(required=frozenset({"luck"})))
 
 
+def test_a_required_check_that_does_not_apply_refuses_genuine_evidence() -> None:
+    verdict = judge(Instance().evidence(), Policy(required=frozenset({"dcap.current_tcb"})))
+    assert (verdict.genuine, verdict.exit_code, failed(verdict)) == (True, 4, {"dcap.current_tcb": "Refused"})
+
+
+def test_a_required_check_that_was_blocked_is_no_refusal_of_genuine_evidence() -> None:
+    broken = edited(Instance().evidence(), quote=b"\x04\x00")
+    assert judge(broken, Policy(required=frozenset({"dcap.current_tcb"}))).exit_code == 3
+
+
 def test_a_label_that_contradicts_the_device_id_is_refused() -> None:
     machines = (
         Machine("prod9", url=Instance("prod7").url, device_id=host("prod9").device_id),

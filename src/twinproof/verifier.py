@@ -40,7 +40,7 @@ __all__ = ["PLAN", "Verdict", "Verifier"]
 PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *second_opinion.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN))
 ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
 SCHEMA = "twinproof/verdict/v1"
-NOT_APPLICABLE = "not applicable"
+NOT_APPLICABLE, REQUIRED_BUT = "not applicable", "required, but "
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,10 @@ class Verdict:
     @property
     def genuine(self) -> bool:
         """Every check on the quote passed, and no check on its log or its statement failed."""
-        return all(
-            check.passed or (check.status is Status.NOT_CHECKED and check.reason.startswith(NOT_APPLICABLE))
-            for check in self.checks
-            if check.id in ESSENTIAL
-        ) and not any(_disproves(check) for check in self.checks)
+        essential = (check for check in self.checks if check.id in ESSENTIAL)
+        return all(check.passed or _not_applicable(check) for check in essential) and not any(
+            _disproves(check) for check in self.checks
+        )
 
     @property
     def accepted(self) -> bool:
@@ -138,6 +137,13 @@ class Verdict:
             "claims": self.claims.to_json(),
             "checks": [check.to_json() for check in self.checks],
         }
+
+
+def _not_applicable(check: Check) -> bool:
+    """It has nothing to look at; requiring it all the same asks for more than being genuine."""
+    refused = check.status is Status.FAIL and check.error == "Refused"
+    reason = check.reason.removeprefix(REQUIRED_BUT) if refused else check.reason
+    return (refused or check.status is Status.NOT_CHECKED) and reason.startswith(NOT_APPLICABLE)
 
 
 def _disproves(check: Check) -> bool:
@@ -276,7 +282,7 @@ class Verifier:
         A pin is a requirement: whoever answers decides what is shown, and showing less may not make a pin go away.
         """
         if check.id in self._required and check.status is Status.NOT_CHECKED:
-            return check._replace(status=Status.FAIL, reason=f"required, but {check.reason}", error="Refused")
+            return check._replace(status=Status.FAIL, reason=f"{REQUIRED_BUT}{check.reason}", error="Refused")
         return check
 
 
