@@ -186,6 +186,28 @@ def _compose(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _image(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="measure|list", required=True, parser_class=type(parser))
+    measure = actions.add_parser("measure", help="compute an image's registers, and print its entry for the policy")
+    measure.add_argument(
+        "image", metavar="DIR|TARBALL", help="the image's folder, or its .tar or .tar.gz, which is not unpacked"
+    )
+    measure.add_argument(
+        "--memory",
+        metavar="MIB",
+        type=int,
+        action="append",
+        default=[],
+        help="also record RTMR1 of VMs of this memory size, below 2816 and other than 2048; may be repeated",
+    )
+    listed = actions.add_parser("list", help="show the images that the policy allows, one per line")
+    listed.add_argument("--config", metavar="FILE", help="the file with [policy] (default: ./twinproof.toml)")
+    listed.add_argument("--policy", metavar="FILE", help="take the [policy] table of this TOML file instead")
+    listed.set_defaults(profile=None)
+    for part in (measure, listed):
+        part.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def _devnet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "arguments",
@@ -201,5 +223,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "inspect": ("show what is in a file, without trusting it", _inspect),
     "key": ("prove that the KMS handed out a key, from a GetKey or Sign answer", _key),
     "compose": ("render, compare and check what is deployed", _compose),
+    "image": ("measure OS images, and show those that the policy allows", _image),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }

@@ -101,7 +101,7 @@ def measure_image(files: Mapping[str, ImageFile], *, memory_sizes: Sequence[int]
         kernels=_kernels(kernel, initrd.size, memory_sizes),
         rtmr2=replay(rtmr2_log(cmdline_digest(metadata.command_line), initrd.sha384)),
         lite=MEASUREMENT_DOCUMENT in listed,
-        unlisted=tuple(sorted(set(files) - set(listed) - {CHECKSUMS})),
+        unlisted=tuple(sorted(set(files) - set(listed) - {CHECKSUMS, DIGEST})),
     )
 
 

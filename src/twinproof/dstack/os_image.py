@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from twinproof.errors import Malformed
 from twinproof.wire import Fields, shown, unhex
 
-__all__ = ["OsImage", "read_os_image"]
+__all__ = ["REGISTERS", "OsImage", "read_os_image"]
 
 KEYS = ("hash", "version", "dev", "mrtd", "rtmr1", "rtmr2")
 REGISTERS = ("mrtd", "rtmr1", "rtmr2")
