@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from twinproof.dstack.event_log import Event, EventLog
 from twinproof.dstack.key_provider import KeyProvider, parse_key_provider
@@ -162,9 +163,7 @@ def read_boot(log: EventLog) -> Boot:
         if name not in found:
             raise Malformed(f"no {name} event before system-ready", where="event log", got=", ".join(found))
     key_provider = parse_key_provider(found["key-provider"][0])
-    generations = tuple(
-        name for name, order in GENERATIONS.items() if _fits(names[:end], order, kms=key_provider.name == "kms")
-    )
+    generations = _generations(tuple(names[:end]), kms=key_provider.name == "kms")
     if not generations:
         raise Malformed(
             "boot events in no documented order",
@@ -203,7 +202,13 @@ def _by_name(events: tuple[Event, ...]) -> dict[str, tuple[bytes, ...]]:
     return found
 
 
-def _fits(names: list[str], order: tuple[_Place, ...], *, kms: bool) -> bool:
+@lru_cache(maxsize=64)  # instances of one guest version have the same names
+def _generations(names: tuple[str, ...], *, kms: bool) -> tuple[str, ...]:
+    """The guest versions whose order of events this is."""
+    return tuple(name for name, order in GENERATIONS.items() if _fits(names, order, kms=kms))
+
+
+def _fits(names: tuple[str, ...], order: tuple[_Place, ...], *, kms: bool) -> bool:
     """Whether the names are this order, exactly. No name stands at two places, so taking all there are is right."""
     at = 0
     for place in order:

@@ -94,19 +94,24 @@ class EventLog:
         for index, event in enumerate(self.events):
             if event.imr != RUNTIME_IMR:
                 continue
-            where = f"event log[{index}] {shown(event.event, 40)}"
             if event.preimage is not None and event.preimage != event.hashed:
-                raise Forged("the supplied preimage is not what this event hashes", where=f"{where} preimage")
+                raise Forged(
+                    "the supplied preimage is not what this event hashes", where=_place(index, event, "preimage")
+                )
             if event.digest:
                 supplied += 1
                 if event.digest != event.measured:
                     raise Forged(
                         "the supplied digest is not the digest of this event",
-                        where=f"{where} digest",
+                        where=_place(index, event, "digest"),
                         got=event.digest.hex(),
                         expected=event.measured.hex(),
                     )
         return supplied
+
+
+def _place(index: int, event: Event, member: str) -> str:
+    return f"event log[{index}] {shown(event.event, 40)} {member}"
 
 
 def make_event(
