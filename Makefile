@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := src enclave/src tests
+SOURCES := src enclave/src tests bench
 
-.PHONY: setup demo test check conformance format lint types lock clean
+.PHONY: setup demo test check conformance format lint types lock bench clean
 
 setup: $(READY)
 
@@ -50,6 +50,10 @@ lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --extra chain --extra devnet --extra release --extra second-opinion --extra web pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+# Minutes; writes docs/BENCHMARKS.md. ARGUMENTS="--only quotes --rounds 5" prints one scenario instead.
+bench: setup
+	$(BIN)/python -m bench $(ARGUMENTS)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -218,7 +219,7 @@ class TdxHost:
             signature=signature,
             attestation_key=tampering.attestation_key or raw_point(self.attestation_key),
             qe_report=qe_report,
-            qe_report_signature=raw_signature(tampering.qe_report_signed_by or self.pck.key, qe_report),
+            qe_report_signature=_certify(tampering.qe_report_signed_by or self.pck.key, qe_report),
             qe_auth_data=qe.auth_data,
             certification=tampering.certification or CertificationData(PCK_CHAIN, self.pck_chain),
         )
@@ -240,6 +241,12 @@ class TdxHost:
             attributes=qe.attributes,
             misc_select=qe.misc_select,
         ).encode()
+
+
+@lru_cache(maxsize=256)
+def _certify(key: ec.EllipticCurvePrivateKey, qe_report: bytes) -> bytes:
+    """A machine certifies its attestation key once: all quotes signed with that key carry the same signature."""
+    return raw_signature(key, qe_report)
 
 
 def raw_signature(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:

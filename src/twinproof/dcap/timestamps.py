@@ -17,14 +17,14 @@ _FORM = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII
 def timestamp(fields: Fields, name: str) -> int:
     """Unix seconds of a date member. Raises Malformed for other forms and for days that do not exist."""
     text = fields.text(name, max_chars=40)
-    seconds = _seconds(text)
+    seconds = unix_seconds(text)
     if seconds is None:
         raise Malformed("not a date", where=f"{fields.where}.{name}", got=shown(text), expected="YYYY-MM-DDThh:mm:ssZ")
     return seconds
 
 
 @lru_cache(maxsize=256)  # one document names the same few days in all of its levels
-def _seconds(text: str) -> int | None:
+def unix_seconds(text: str) -> int | None:
     match = _FORM.fullmatch(text)
     if match is None:
         return None
