@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import stat
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
@@ -14,6 +12,7 @@ from typing import BinaryIO
 from twinproof.dstack.checksum_list import CHECKSUMS, MAX_CHECKSUMS_BYTES, parse_checksums
 from twinproof.dstack.image_measurements import DIGEST, ImageFile
 from twinproof.errors import Malformed, UsageError
+from twinproof.sources.gunzip import Gunzip
 from twinproof.sources.tar_stream import read_tar
 from twinproof.wire import shown
 
@@ -138,36 +137,25 @@ def _archive(file: BinaryIO, where: str, progress: Progress | None) -> dict[str,
     other = next((packer for magic, packer in OTHER_PACKERS.items() if start.startswith(magic)), None)
     if other is not None:
         raise Malformed(f"packed with {other}", where=where, expected="a folder, .tar or .tar.gz")
-    with ExitStack() as stack:
-        packed = start.startswith(GZIP)
-        content = stack.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
-        keeper, read = _Keeper(), _Bounded(file, content, where, progress).read
-        return {member.name: keeper.file(member.size, member.chunks) for member in read_tar(read)}
+    unpack = Gunzip(file, where).read if start.startswith(GZIP) else file.read
+    keeper, read = _Keeper(), _Bounded(file, unpack, where, progress).read
+    return {member.name: keeper.file(member.size, member.chunks) for member in read_tar(read)}
 
 
 class _Bounded:
-    """Reads an archive no further than its limits allow; damage is Malformed."""
+    """Reads an archive no further than its limits allow."""
 
-    def __init__(
-        self, file: BinaryIO, content: BinaryIO | gzip.GzipFile, where: str, progress: Progress | None
-    ) -> None:
-        self.file, self.content, self.where, self.progress = file, content, where, progress
+    def __init__(self, file: BinaryIO, unpack: Callable[[int], bytes], where: str, progress: Progress | None) -> None:
+        self.file, self.unpack, self.where, self.progress = file, unpack, where, progress
         self.unpacked, self.size = 0, os.fstat(file.fileno()).st_size
 
     def read(self, size: int) -> bytes:
-        try:
-            data = self.content.read(size)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise Malformed(f"damaged archive: {error}", where=self.where, hint="download it again") from error
+        data = self.unpack(size)
         self.unpacked += len(data)
         packed = self.file.tell()
         if self.unpacked > min(MAX_ARCHIVE_BYTES, FREE_BYTES + MAX_RATIO * packed):
-            raise Malformed(
-                "unpacks to too much",
-                where=self.where,
-                got=f"{self.unpacked} bytes of {packed}",
-                expected="an OS image",
-            )
+            got = f"{self.unpacked} bytes of {packed}"
+            raise Malformed("unpacks to too much", where=self.where, got=got, expected="an OS image")
         if self.progress is not None:
             self.progress(packed, self.size)
         return data
