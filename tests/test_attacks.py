@@ -9,9 +9,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from small_boot import COMPOSE, NO_PROVIDER, Boot
 from small_instance import AT, SESSION, Instance, edited, host, judge, pki, statement, twins, verifier
@@ -252,3 +257,31 @@ def test_code_that_comes_in_beside_the_images_is_not_passed_over(lines: str) -> 
     text = f"services:\n  app:\n    image: toy@sha256:{'ab' * 32}\n{lines}\n"
     compose = json.dumps({**json.loads(COMPOSE), "docker_compose_file": text})
     assert OPEN_CODE & {notice.id for notice in unmeasured_inputs(compose)}
+
+
+def tls_certificate() -> tuple[bytes, bytes]:
+    """A certificate of nobody's and the SHA-256 of its key, as a statement names it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "prod9.example")])
+    day = datetime(2026, 9, 21, tzinfo=UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(day)
+        .not_valid_after(day + timedelta(days=1))
+        .sign(key, SHA256())
+    )
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return certificate.public_bytes(Encoding.DER), hashlib.sha256(spki).digest()
+
+
+def test_a_connection_that_ends_at_another_key_than_the_quote_names_is_caught() -> None:
+    (own, named), (other, _) = tls_certificate(), tls_certificate()
+    evidence = Instance(said={"tls_spki_sha256": named.hex()}).evidence()
+    assert judge(edited(evidence, tls_certificate=own)).check("evidence.tls_key").status is Status.PASS
+    verdict = judge(edited(evidence, tls_certificate=other))
+    assert (verdict.exit_code, [check.id for check in verdict.failures]) == (3, ["evidence.tls_key"])
+    assert judge(evidence).check("evidence.tls_key").status is Status.NOT_CHECKED
