@@ -17,7 +17,7 @@ from twinproof.cli.settings import Settings, read_settings
 from twinproof.cli.supplied import SuppliedCollateral, read_app_compose
 from twinproof.errors import Unavailable, UsageError, worst_exit_code
 from twinproof.report.style import Style
-from twinproof.report.verdict_text import STORED, simulated_line
+from twinproof.report.verdict_text import STORED, policy_lines, simulated_line
 from twinproof.sources.batch_input import BatchInput, Item, open_batch
 from twinproof.sources.workers import Workers
 
@@ -116,5 +116,4 @@ def _print_opening(settings: Settings, style: Style) -> None:
     if settings.simulated:
         print("\n".join(simulated_line({root.name for root in settings.roots}, narrow)))
     print(STORED)
-    for weakening in settings.policy.weakenings:
-        print(f"weakened: {weakening}")
+    print("\n".join(policy_lines(settings.policy)))

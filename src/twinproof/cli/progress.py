@@ -61,7 +61,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._total, self._fraction, self._clock = total, fraction, clock
         self._start = clock()
-        self._drawn = self._start - INTERVAL
+        self._drawn = float("-inf")
         self._on = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._line = ""
         encoding = (self._stream.encoding or "").lower().replace("-", "")
