@@ -90,6 +90,9 @@ class Boot:
     events: list[tuple[str, bytes]] = field(default_factory=lambda: list(BOOT))
     firmware: list[tuple[int, int]] = field(default_factory=lambda: list(FIRMWARE))
     mr_config_id: bytes = bytes(48)
+    mrtd: bytes = b"\x07" * 48
+    measured: dict[int, bytes] = field(default_factory=dict)
+    """Digests of firmware events by their place in `firmware`; the others are hashes of their place."""
 
     def without(self, *names: str) -> Boot:
         return replace(self, events=[event for event in self.events if event[0] not in names])
@@ -102,7 +105,10 @@ class Boot:
         return replace(self, events=[*self.events[:at], (name, payload), *self.events[at:]])
 
     def entries(self, *, digests: bool = True) -> list[dict[str, object]]:
-        firmware = [firmware_entry(index, *event) for index, event in enumerate(self.firmware)]
+        firmware = [
+            firmware_entry(index, *event) | ({"digest": self.measured[index].hex()} if index in self.measured else {})
+            for index, event in enumerate(self.firmware)
+        ]
         return firmware + [entry(name, payload, digest=digests) for name, payload in self.events]
 
     def log(self, *, digests: bool = True) -> str:
@@ -123,7 +129,7 @@ class Boot:
             seam_attributes=bytes(8),
             td_attributes=bytes.fromhex("0000001000000000"),
             xfam=bytes.fromhex("e702060000000000"),
-            mrtd=b"\x07" * 48,
+            mrtd=self.mrtd,
             mr_config_id=self.mr_config_id,
             mr_owner=bytes(48),
             mr_owner_config=bytes(48),

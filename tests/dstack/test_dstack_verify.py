@@ -39,7 +39,7 @@ def statuses(checks: dict[str, Check]) -> dict[str, str]:
 
 
 def test_the_plan_names_each_step_once_with_a_reason_for_being_there() -> None:
-    assert len({step.id for step in PLAN}) == len(PLAN) == 12
+    assert len({step.id for step in PLAN}) == len(PLAN) == 13
     assert all(step.id.startswith("dstack.") and step.title and step.why and step.source for step in PLAN)
 
 
@@ -55,6 +55,7 @@ def test_an_honest_boot_passes_every_step_it_has_inputs_for() -> None:
         "mr_config_id": "pass",
         "app_id": "pass",
         "os_image_hash": "pass",
+        "image_registers": "not_checked",
         "key_provider": "pass",
         "unmeasured_inputs": "pass",
         "guest_claims": "not_checked",

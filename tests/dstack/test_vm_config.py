@@ -49,6 +49,10 @@ def test_only_one_wrapping_is_unwrapped() -> None:
         '{"vm_config":{}}',
         '{"vm_config":"x"}',
         '{"image":7}',
+        '{"qemu_single_pass_add_pages":1}',
+        '{"tdx_measurement":""}',
+        '{"tdx_measurement":{"checksum_file":""}}',
+        '{"tdx_measurement":{"checksum_file":"","measurement":7}}',
         '{"cpu_count":1,"cpu_count":2}',
     ],
 )

@@ -96,7 +96,7 @@ def read_compose(app_compose: str | None) -> AppCompose | None:
 
 
 def list_unmeasured(app_compose: str | None, measured: bool, ledger: Ledger) -> tuple[Notice, ...]:
-    """Step 11. Only a text that is the measured one says anything about this VM."""
+    """Step 12. Only a text that is the measured one says anything about this VM."""
     step_id = "dstack.unmeasured_inputs"
     if app_compose is None:
         ledger.not_checked(step_id, NO_APP_COMPOSE)

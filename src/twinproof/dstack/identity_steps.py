@@ -1,15 +1,14 @@
-"""The steps about identity: whose app, which image, whose keys."""
+"""The steps about identity: whose app, whose keys."""
 
 from __future__ import annotations
 
 from twinproof.dstack.app_compose import AppCompose
 from twinproof.dstack.boot import Boot
-from twinproof.dstack.vm_config import VmConfig, parse_vm_config
 from twinproof.errors import Contradiction
 from twinproof.ledger import Ledger
 from twinproof.wire import shown
 
-__all__ = ["check_app_id", "check_key_provider", "check_os_image_hash"]
+__all__ = ["check_app_id", "check_key_provider"]
 
 _KIND_OF_EVENT_NAME = {"none": "none", "local-sgx": "local", "kms": "kms", "tpm": "tpm"}
 _DERIVED_APP_ID = 20
@@ -34,33 +33,8 @@ def check_app_id(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None
         )
 
 
-def check_os_image_hash(vm_config: str | None, boot: Boot | None, ledger: Ledger) -> VmConfig | None:
-    """Step 9; the VM configuration, read. The guest agent sends an empty text when the app keeps it private."""
-    step_id = "dstack.os_image_hash"
-    measured = boot.os_image_hash if boot else None
-    if not vm_config:
-        ledger.not_checked(step_id, "no vm_config in this evidence: nothing but the host could name the image")
-        return None
-    vm = None
-    with ledger.group(), ledger.step(step_id) as entry:
-        vm = parse_vm_config(vm_config)
-        entry.explain("declared shape", vm.shape)
-        entry.expected = measured.hex() if measured else ""
-        entry.got = vm.os_image_hash.hex() if vm.os_image_hash else ""
-        if measured is None:
-            entry.not_checked = "no os-image-hash event (only a KMS answers one): the image is the host's word"
-        elif vm.os_image_hash is None:
-            entry.not_checked = "the vm_config names no image"
-        elif vm.os_image_hash != measured:
-            entry.warning = (
-                f"the host names image {vm.os_image_hash.hex()}, the KMS allowed {measured.hex()}: only a pinned image"
-                " or recomputed registers tell which one booted"
-            )
-    return vm
-
-
 def check_key_provider(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None:
-    """Step 10."""
+    """Step 11."""
     step_id = "dstack.key_provider"
     if compose is None:
         ledger.not_checked(

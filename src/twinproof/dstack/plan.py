@@ -64,6 +64,12 @@ PLAN = (
         "dstack: os-image-hash event, vm_config.os_image_hash",
     ),
     Step(
+        "dstack.image_registers",
+        "the registers are those that this image produces",
+        "a register that equals its neighbour's proves nothing when both booted the same malicious image",
+        "dstack-mr: measurement document of the image (TDX lite)",
+    ),
+    Step(
         "dstack.key_provider",
         "the keys came from the kind of provider, and the very one, that the compose file asks for",
         "a provider of the host's choice could hand out keys that others know",

@@ -18,7 +18,8 @@ from twinproof.dstack.compose_steps import check_compose_hash, check_mr_config_i
 from twinproof.dstack.event_log import Event, EventLog, parse_event_log
 from twinproof.dstack.guest_claims import check_guest_claims
 from twinproof.dstack.guest_info import GuestInfo
-from twinproof.dstack.identity_steps import check_app_id, check_key_provider, check_os_image_hash
+from twinproof.dstack.identity_steps import check_app_id, check_key_provider
+from twinproof.dstack.image_steps import check_os_image
 from twinproof.dstack.measurements import mr_aggregated, mr_image, mr_system
 from twinproof.dstack.plan import NO_EVENT_LOG, PLAN
 from twinproof.dstack.replay import check_firmware_registers, check_runtime_register
@@ -96,7 +97,7 @@ def appraise(
     if event_log is not None and boot is None:
         return None
     compose_is_measured = check_compose_hash(app_compose, boot, ledger)
-    vm = check_os_image_hash(vm_config, boot, ledger)
+    vm, recomputed_image = check_os_image(report, log, vm_config, boot, ledger)
     compose_is_configured = check_mr_config_id(report, app_compose, boot, vm, ledger)
     compose = read_compose(app_compose) if compose_is_measured or compose_is_configured else None
     if boot is not None:
@@ -106,7 +107,7 @@ def appraise(
     if guest_info is None:
         ledger.not_checked("dstack.guest_claims", NO_GUEST_INFO)
     else:
-        with ledger.group(), ledger.step("dstack.guest_claims") as entry:  # 12
+        with ledger.group(), ledger.step("dstack.guest_claims") as entry:  # 13
             compared = check_guest_claims(guest_info, report, log, boot, device_id)
             entry.explain("compared", ", ".join(compared))
     if boot is None or ledger.failed("dstack."):
@@ -119,6 +120,7 @@ def appraise(
         mr_system=mr_system(report, boot.key_provider.raw),
         mr_image=mr_image(report),
         notices=notices,
+        recomputed_image=recomputed_image,
     )
 
 

@@ -6,15 +6,26 @@ JSON text; then the sys-config's `mr_config` document is kept as well.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
 from twinproof.memo import remembered
 from twinproof.wire import Fields, parse_object
 
-__all__ = ["VmConfig", "parse_vm_config"]
+__all__ = ["TdxMeasurement", "VmConfig", "parse_vm_config"]
 
 MAX_VM_CONFIG_BYTES = 1 << 20
+MAX_FILE_CHARS = 128 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class TdxMeasurement:
+    """Two files of the image, which "TDX lite" guests carry: what its registers follow from."""
+
+    checksum_file: bytes
+    measurement: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,9 @@ class VmConfig:
     qemu_version: str | None
     image: str | None
     tdx_attestation_variant: str | None
+    two_pass: bool | None = None
+    """The member `qemu_single_pass_add_pages`: dstack takes true for two passes, against its name."""
+    tdx_measurement: TdxMeasurement | None = None
     mr_config: str | None = None
 
     @property
@@ -74,8 +88,26 @@ def _read(fields: Fields, text: str, mr_config: str | None) -> VmConfig:
         qemu_version=_short(fields, "qemu_version"),
         image=_short(fields, "image"),
         tdx_attestation_variant=_short(fields, "tdx_attestation_variant"),
+        two_pass=fields.boolean("qemu_single_pass_add_pages") if _set(fields, "qemu_single_pass_add_pages") else None,
+        tdx_measurement=_measurement(fields.child("tdx_measurement")) if _set(fields, "tdx_measurement") else None,
         mr_config=mr_config,
     )
+
+
+def _measurement(fields: Fields) -> TdxMeasurement:
+    return TdxMeasurement(_base64(fields, "checksum_file"), _base64(fields, "measurement"))
+
+
+def _base64(fields: Fields, name: str) -> bytes:
+    """Standard alphabet, padded, and nothing that decodes to the same bytes in another spelling."""
+    text, where = fields.text(name, max_chars=MAX_FILE_CHARS), f"{fields.where}.{name}"
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:  # ValueError: not ASCII
+        raise Malformed("not base64", where=where) from error
+    if base64.b64encode(data).decode() != text:
+        raise Malformed("not the canonical form of base64", where=where)
+    return data
 
 
 def _set(fields: Fields, name: str) -> bool:
