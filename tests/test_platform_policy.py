@@ -11,7 +11,9 @@ import recorded
 from small_instance import AT, Instance, devnet_collateral, judge, root
 from twinproof import wanted
 from twinproof.dcap.appraisal import Appraisal
-from twinproof.dcap.tcb import TcbStatus
+from twinproof.dcap.levels import combine
+from twinproof.dcap.tcb import WITHOUT_AGE, TcbStatus
+from twinproof.dcap.tcb_info import SvnLevel, TcbLevel
 from twinproof.dcap.verify import PLAN as DCAP
 from twinproof.dcap.verify import appraise
 from twinproof.errors import Refused
@@ -40,11 +42,21 @@ def check(appraisal: Appraisal, policy: Policy, step: str, *, at: int = AT) -> C
 
 
 def with_status(
-    status: TcbStatus, *, platform: int | None = None, qe: int | None = None, advisories: tuple[str, ...] = ()
+    status: TcbStatus,
+    *,
+    platform: int | None = None,
+    qe: int | None = None,
+    advisories: tuple[str, ...] = (),
+    without_age: TcbStatus | None = None,
 ) -> Appraisal:
     """The genuine appraisal with another outcome; `platform` and `qe` are TCB dates of what is out of date."""
     launch = replace(
-        genuine().launch, status=status, platform_out_of_date=platform, qe_out_of_date=qe, advisory_ids=advisories
+        genuine().launch,
+        status=status,
+        platform_out_of_date=platform,
+        qe_out_of_date=qe,
+        advisory_ids=advisories,
+        without_age=without_age or WITHOUT_AGE.get(status, status),
     )
     return replace(genuine(), tcb_status=status, launch=launch, advisory_ids=advisories)
 
@@ -112,6 +124,22 @@ def test_grace_does_not_cover_a_configuration_that_is_not_accepted() -> None:
     assert check(appraisal, GRACE, "tcb_status").status is Status.FAIL
     wider = replace(GRACE, accepted_tcb_statuses=frozenset({S.UP_TO_DATE, S.CONFIGURATION_NEEDED}))
     assert check(appraisal, wider, "tcb_status").status is Status.WARN
+
+
+@pytest.mark.parametrize("hidden", [S.SW_HARDENING_NEEDED, S.CONFIGURATION_AND_SW_HARDENING_NEEDED])
+def test_an_old_quoting_enclave_does_not_hide_what_the_platform_needs(hidden: TcbStatus) -> None:
+    """Intel's convergence calls hardening and an old quoting enclave together simply out of date."""
+    level = TcbLevel((0,) * 16, 0, (0,) * 16, hidden, AT, ())
+    evaluation = combine(level, SvnLevel(0, S.OUT_OF_DATE, AT - DAY, ()), None)
+    assert (evaluation.status in {S.OUT_OF_DATE, S.OUT_OF_DATE_CONFIGURATION_NEEDED}, evaluation.without_age) == (
+        True,
+        hidden,
+    )
+    appraisal = replace(genuine(), tcb_status=evaluation.status, launch=evaluation)
+    wide = replace(GRACE, accepted_tcb_statuses=frozenset({S.UP_TO_DATE, S.CONFIGURATION_NEEDED}))
+    assert check(appraisal, wide, "tcb_status").status is Status.FAIL
+    accepting = replace(wide, accepted_tcb_statuses=wide.accepted_tcb_statuses | {hidden})
+    assert check(appraisal, accepting, "tcb_status").status is Status.WARN
 
 
 def test_grace_does_not_cover_a_relaunch_status() -> None:

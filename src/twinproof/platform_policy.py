@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from twinproof.dcap.attributes import check_report_attributes
 from twinproof.dcap.levels import Evaluation
-from twinproof.dcap.tcb import TcbStatus
+from twinproof.dcap.tcb import OUT_OF_DATE, TcbStatus
 from twinproof.dcap.verify import Appraisal
 from twinproof.errors import Refused
 from twinproof.ledger import Ledger
 from twinproof.policy import DAY, Policy
 
 __all__ = ["check_platform"]
-
-_WITHOUT_ITS_AGE = {
-    TcbStatus.OUT_OF_DATE: TcbStatus.UP_TO_DATE,
-    TcbStatus.OUT_OF_DATE_CONFIGURATION_NEEDED: TcbStatus.CONFIGURATION_NEEDED,
-}
 
 
 def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger, *, at: int) -> None:
@@ -55,7 +50,7 @@ def _check_status(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int)
 
 def _grace(status: TcbStatus, evaluation: Evaluation, policy: Policy, at: int) -> int:
     """Days that are left, at least 1; 0 when there is no grace. Each part that is out of date has its own period."""
-    if _WITHOUT_ITS_AGE.get(status) not in policy.accepted_tcb_statuses:
+    if status not in OUT_OF_DATE or evaluation.without_age not in policy.accepted_tcb_statuses:
         return 0
     parts = ((evaluation.platform_out_of_date, policy.platform_grace), (evaluation.qe_out_of_date, policy.qe_grace))
     left = [date + period - at for date, period in parts if date is not None]

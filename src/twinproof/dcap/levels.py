@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import ge
 
 from twinproof.dcap.pck import PckExtension
-from twinproof.dcap.tcb import OUT_OF_DATE, TcbStatus, converge
+from twinproof.dcap.tcb import OUT_OF_DATE, WITHOUT_AGE, TcbStatus, converge
 from twinproof.dcap.tcb_info import ModuleIdentity, SvnLevel, TcbInfo, TcbLevel
 from twinproof.errors import Malformed, TcbUnknown, Untrusted
 from twinproof.tdx.report import TdReport
@@ -23,7 +23,8 @@ class Evaluation:
     """The converged status of all parts, what Intel says about it, and the oldest of their dates.
 
     `platform_out_of_date` and `qe_out_of_date` are the TCB dates of the parts that are out of date: the platform's
-    level or the TDX module's (the older one), and the quoting enclave's. None for a part that is not.
+    level or the TDX module's (the older one), and the quoting enclave's. None for a part that is not. `without_age` is
+    the status that is left when every part is up to date: an out-of-date part hides what else the platform needs.
     """
 
     status: TcbStatus
@@ -31,6 +32,7 @@ class Evaluation:
     tcb_date: int
     platform_out_of_date: int | None
     qe_out_of_date: int | None
+    without_age: TcbStatus
 
 
 def svn_level(levels: Sequence[SvnLevel], isv_svn: int, what: str) -> SvnLevel:
@@ -115,4 +117,5 @@ def combine(platform: TcbLevel, qe: SvnLevel, module: SvnLevel | None) -> Evalua
         min(platform.tcb_date, qe.tcb_date, other.tcb_date),
         min([level.tcb_date for level in (platform, module) if level and level.status in OUT_OF_DATE], default=None),
         qe.tcb_date if qe.status in OUT_OF_DATE else None,
+        WITHOUT_AGE.get(platform.status, platform.status),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["OUT_OF_DATE", "TcbStatus", "converge", "relaunch"]
+__all__ = ["OUT_OF_DATE", "WITHOUT_AGE", "TcbStatus", "converge", "relaunch"]
 
 
 class TcbStatus(StrEnum):
@@ -33,6 +33,11 @@ _CONFIGURATION = frozenset(
     {S.CONFIGURATION_NEEDED, S.CONFIGURATION_AND_SW_HARDENING_NEEDED, S.OUT_OF_DATE_CONFIGURATION_NEEDED}
 )
 OUT_OF_DATE = frozenset({S.OUT_OF_DATE, S.OUT_OF_DATE_CONFIGURATION_NEEDED})
+WITHOUT_AGE = {
+    S.OUT_OF_DATE: S.UP_TO_DATE,
+    S.OUT_OF_DATE_CONFIGURATION_NEEDED: S.CONFIGURATION_NEEDED,
+}
+"""What is left of a level's status when it is no longer out of date."""
 _CURRENT_ENOUGH = frozenset(
     {S.UP_TO_DATE, S.SW_HARDENING_NEEDED, S.CONFIGURATION_NEEDED, S.CONFIGURATION_AND_SW_HARDENING_NEEDED}
 )
