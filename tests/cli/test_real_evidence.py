@@ -159,7 +159,8 @@ def test_a_required_check_that_did_not_run_is_exit_4(
     [
         (f"compose_hash={LITE_COMPOSE}", 0),
         (f"compose_hash={'00' * 32}", 4),
-        ("image=07a2388c7a6a1b6a646d443f1517990a4ec294471d63146cda9d56972765051d", 4),  # named, and proved by nothing
+        ("image=07a2388c7a6a1b6a646d443f1517990a4ec294471d63146cda9d56972765051d", 4),  # the KMS's word
+        ("image=e6f5cfec20c02e7b97baa213d0f718020b55e040172d90ccbcb946d56c8b09db", 0),  # what the registers prove
         (f"image={'11' * 32}", 4),
         ("app_id=86b0e55f2fa8e4fb69d890f14f54d5612707646e", 0),
         (f"app_id=0x{'22' * 20}", 4),
