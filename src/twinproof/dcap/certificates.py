@@ -20,7 +20,7 @@ from twinproof.dcap.pck import SGX_EXTENSION_OID, PckExtension, parse_pck_extens
 from twinproof.errors import Forged, Malformed, Untrusted
 from twinproof.wire import shown
 
-__all__ = ["UNREADABLE", "Certificate", "check_issued", "load_certificate"]
+__all__ = ["UNREADABLE", "Certificate", "check_issued", "exact_parts", "load_certificate"]
 
 UNREADABLE = (
     ValueError,
@@ -106,7 +106,7 @@ def _read(certificate: x509.Certificate, der: bytes, where: str) -> Certificate:
             raise Untrusted("an unknown critical extension", where=where, got=extension.oid.dotted_string)
     _member(known, x509.CRLDistributionPoints, where)
     constraints = _member(known, x509.BasicConstraints, where)
-    signed, issuer, subject = _exact_parts(der, where)
+    signed, issuer, subject = exact_parts(der, where)
     return Certificate(
         der=der,
         subject=subject,
@@ -126,10 +126,11 @@ def _read(certificate: x509.Certificate, der: bytes, where: str) -> Certificate:
     )
 
 
-def _exact_parts(der: bytes, where: str) -> tuple[bytes, bytes, bytes]:
+def exact_parts(der: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     """The signed part, the issuer and the subject as received: names are compared, and signatures checked, over bytes.
 
-    The library has parsed the certificate already; re-encoding its values would compare what it made of them.
+    Raises Malformed. The library has parsed the certificate already; re-encoding its values would compare what it made
+    of them.
     """
     outer = DerReader(der, where).sequence("certificate")
     signed = outer.element("signed part")

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from twinproof.dcap.appraisal import Appraisal
 from twinproof.dcap.certificates import Certificate
 from twinproof.dcap.certification import PCK_CHAIN_PEM, chain_pem, check_header
-from twinproof.dcap.chains import PckChain, check_dates, crl_of, pck_chain, signing_certificate
+from twinproof.dcap.chain_shape import INTEL, ChainShape
+from twinproof.dcap.chains import PckChain, check_dates, crl_of
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import Crl, check_not_revoked
 from twinproof.dcap.levels import check_module, combine, module_level, platform_level, svn_level
@@ -31,10 +32,10 @@ from twinproof.dcap.signatures import check_signature, load_point
 from twinproof.dcap.tcb import TcbStatus, relaunch
 from twinproof.dcap.tcb_info import SvnLevel, TcbInfo, parse_tcb_info
 from twinproof.dcap.timestamps import check_window
-from twinproof.errors import CollateralMismatch, Forged, Revoked
+from twinproof.errors import CollateralMismatch, Forged, Revoked, UsageError
 from twinproof.ledger import Ledger
 from twinproof.memo import Memo
-from twinproof.tdx.quote import Quote, parse_quote
+from twinproof.tdx.quote import Quote
 from twinproof.tdx.report import TdReport
 
 __all__ = ["PCK_CHAIN_PEM", "PLAN", "Appraisal", "appraise"]
@@ -54,12 +55,24 @@ class _Collateral:
 
 
 def appraise(
-    quote: bytes, collateral: Collateral, *, at: int, root: TrustRoot, ledger: Ledger, memo: Memo
+    quote: bytes,
+    collateral: Collateral,
+    *,
+    at: int,
+    root: TrustRoot,
+    ledger: Ledger,
+    memo: Memo,
+    shape: ChainShape = INTEL,
 ) -> Appraisal | None:
-    """Judge `quote` at `at` (unix seconds, UTC) under `root`. None when a step failed; the ledger has it."""
+    """Judge `quote` at `at` (unix seconds, UTC) under `root`. None when a step failed; the ledger has it.
+
+    Raises UsageError for another shape than Intel's under Intel's root.
+    """
+    if shape is not INTEL and root.is_intel:
+        raise UsageError("only Intel's own chain shape is judged under Intel's root", where="chain shape")
     with ledger.group():
         with ledger.step("dcap.quote_format") as entry:  # 1
-            parsed = parse_quote(quote)
+            parsed = shape.parse_quote(quote)
             if parsed.trailing:
                 entry.explain("after the end", f"{len(parsed.trailing)} bytes, ignored")
             if any(parsed.trailing):  # zeros are how a fixed-size buffer looks
@@ -69,10 +82,10 @@ def appraise(
         with ledger.step("dcap.certification_data"):  # 3
             pem = chain_pem(parsed, collateral)
         with ledger.step("dcap.pck_chain") as entry:  # 4
-            chain = pck_chain(pem, root, memo)
+            chain = shape.pck_chain(pem, root, memo)
             check_dates(*chain.certificates, at=at)
             entry.explain("PPID, hashed to the device id", chain.pck.ppid.hex())
-        trusted = _check_collateral(parsed, collateral, chain, root=root, at=at, ledger=ledger, memo=memo)  # 5-9
+        trusted = _check_collateral(parsed, collateral, chain, root, shape, at=at, ledger=ledger, memo=memo)  # 5-9
         qe_level = _check_quoting_enclave(parsed, chain, trusted, ledger, memo)  # 10-13
         with ledger.step("dcap.quote_signature") as entry:  # 14
             check_signature(_attestation_key(parsed, memo), parsed.signature, parsed.signed, "quote")
@@ -87,8 +100,9 @@ def _check_collateral(
     quote: Quote,
     collateral: Collateral,
     chain: PckChain,
-    *,
     root: TrustRoot,
+    shape: ChainShape,
+    *,
     at: int,
     ledger: Ledger,
     memo: Memo,
@@ -98,11 +112,14 @@ def _check_collateral(
         check_not_revoked(chain.root, root_crl, "root CA CRL")
         check_not_revoked(chain.ca, root_crl, "root CA CRL")
     with ledger.step("dcap.pck_crl"):  # 6
-        pck_crl = crl_of(collateral.pck_crl, chain.ca, "PCK CRL", memo, at=at)
+        issuer = shape.pck_crl_issuer(chain, collateral, root)
+        pck_crl = crl_of(collateral.pck_crl, issuer, "PCK CRL", memo, at=at)
         check_not_revoked(chain.leaf, pck_crl, "PCK CRL")
     with ledger.step("dcap.tcb_signing"):  # 7
-        tcb_signer = signing_certificate(collateral.tcb_info_issuer_chain, root, "TCB Info issuer chain", memo)
-        qe_signer = signing_certificate(collateral.qe_identity_issuer_chain, root, "QE Identity issuer chain", memo)
+        tcb_signer = shape.signing_certificate(collateral.tcb_info_issuer_chain, root, "TCB Info issuer chain", memo)
+        qe_signer = shape.signing_certificate(
+            collateral.qe_identity_issuer_chain, root, "QE Identity issuer chain", memo
+        )
         check_dates(tcb_signer, qe_signer, at=at)
         check_not_revoked(tcb_signer, root_crl, "root CA CRL")
         check_not_revoked(qe_signer, root_crl, "root CA CRL")
