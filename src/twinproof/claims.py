@@ -102,6 +102,8 @@ class Claims:
     registers: Registers | None = None
     software: Software | None = None
     statement: Statement | None = None
+    tls_key: bytes | None = None
+    """SHA-256 of the SubjectPublicKeyInfo of the TLS key that the quote names."""
 
     def to_json(self) -> dict[str, object]:
         parts: dict[str, object] = {}
@@ -113,4 +115,5 @@ class Claims:
             if self.statement
             else None
         )
+        parts["tls_key"] = _plain(self.tls_key)
         return parts

@@ -44,10 +44,6 @@ class Rule:
         return Step(f"compare.{self.name}", title, self.why, SOURCE, Question.WANTED)
 
 
-def _tls_key(claims: Claims) -> bytes | None:
-    return claims.statement.tls_spki_sha256 if claims.statement else None
-
-
 RULES = (
     Rule(
         "compose_hash",
@@ -153,7 +149,7 @@ RULES = (
         "attested TLS key",
         Relation.DIFFERENT,
         "one key in two places: connections to one instance could end at another",
-        _tls_key,
+        lambda claims: claims.tls_key,
         optional=True,
     ),
 )

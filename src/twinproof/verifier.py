@@ -23,7 +23,8 @@ from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.second_opinion import SecondOpinion, check_second_opinion
 from twinproof.dstack import verify as dstack
 from twinproof.errors import UsageError
-from twinproof.evidence import carrier, checks
+from twinproof.evidence import carrier, channel, checks
+from twinproof.evidence.channel import ChannelBinding
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
 from twinproof.ledger import Ledger, Plan
@@ -37,7 +38,7 @@ from twinproof.wire import shown
 
 __all__ = ["PLAN", "Verdict", "Verifier"]
 
-PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *second_opinion.PLAN, *checks.PLAN, *dstack.PLAN, *wanted.PLAN))
+PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *second_opinion.PLAN, *checks.PLAN, *channel.PLAN, *dstack.PLAN, *wanted.PLAN))
 ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
 SCHEMA = "twinproof/verdict/v1"
 NOT_APPLICABLE, REQUIRED_BUT = "not applicable", "required, but "
@@ -92,6 +93,12 @@ class Verdict:
         return self.check("policy.fresh").status is Status.PASS
 
     @property
+    def channel_binding(self) -> ChannelBinding:
+        """What is proved about the TLS connection: never that a session is bound."""
+        passed = self.genuine and self.check("evidence.tls_key").passed
+        return channel.channel_binding(self.evidence, self.claims.tls_key, tls_key_passed=passed)
+
+    @property
     def simulated(self) -> bool:
         return not self.root.is_intel
 
@@ -125,6 +132,7 @@ class Verdict:
             "genuine": self.genuine,
             "accepted": self.accepted,
             "fresh": self.fresh,
+            "channel_binding": self.channel_binding.value,
             "simulated_hardware": self.simulated,
             "trust_root": {"name": self.root.name, "sha256": self.root.fingerprint},
             "policy": {
@@ -205,18 +213,22 @@ class Verifier:
         if carried is not None and appraisal is not None:
             report = appraisal.quote.report
             check_platform(appraisal, self.policy, ledger, at=at)
-            statement = checks.check_binding(evidence, report.report_data, ledger, attestation=carried.attestation)
-            checks.check_tls_key(evidence, statement, ledger)
+            statement = checks.check_binding(
+                evidence, report.report_data, ledger, attestation=carried.attestation, ra_tls=carried.ra_tls
+            )
+            channel.check_tls_key(evidence, carried.ra_tls, statement, ledger)
             if isinstance(report, TdReport):
                 registers = _registers(report)
                 software = self._software(carried, appraisal, report, statement, ledger)
             else:
                 for step in dstack.PLAN:
                     ledger.not_checked(step.id, f"{NOT_APPLICABLE}: an SGX quote has no event log")
-                ledger.not_checked("evidence.agreement", f"{NOT_APPLICABLE}: an SGX quote has no event log")
+                for step_id in ("evidence.agreement", "evidence.ra_tls_claims"):
+                    ledger.not_checked(step_id, f"{NOT_APPLICABLE}: an SGX quote has no event log")
             if ledger.failed("evidence.") or not ledger.passed("evidence.agreement"):
                 statement = None  # what was not bound, or is the word of something that was not measured, is no claim
-            claims = Claims(_platform(appraisal), registers, software, statement)
+            tls_key = channel.attested_tls_key(carried.ra_tls, statement, ledger)
+            claims = Claims(_platform(appraisal), registers, software, statement, tls_key)
             wanted.check_pins(claims, evidence, self.policy, ledger, at=at)
         if self._second_opinion is None:
             ledger.not_checked("dcap.second_opinion", second_opinion.NOT_ASKED)
@@ -262,7 +274,10 @@ class Verifier:
             instance_id=boot.instance_id,
             ledger=ledger,
         )
-        if not agreed:
+        certified = channel.check_ra_tls_claims(
+            carried.ra_tls, report, appraisal, device_id=platform.device_id, ledger=ledger
+        )
+        if not agreed or not certified:
             return None
         return Software(
             app_id=boot.app_id,

@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import msgpack  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 from eth_hash.auto import keccak
 
 from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
@@ -144,6 +145,26 @@ class Boot:
         configuration = td.mr_config_id + td.mr_owner + td.mr_owner_config
         registers = td.mrtd + td.rtmr0 + td.rtmr1 + td.rtmr2 + td.rtmr3
         return hashlib.sha256(registers + (configuration if any(configuration) else b"")).digest()
+
+    def app_info(self) -> bytes:
+        """What certificates say about the app, as MessagePack: an array, from 0.6 a map. No guest knows its machine."""
+        td = self.measurements
+        provider = self.key_provider.payload
+        members: dict[str, object] = {
+            "app_id": self.effective_app_id,
+            "compose_hash": self.compose_hash,
+            "instance_id": self.instance_id,
+            "device_id": hashlib.sha256(b"").digest(),
+            "mr_system": hashlib.sha256(
+                td.mrtd + td.rtmr0 + td.rtmr1 + td.rtmr2 + hashlib.sha256(provider).digest()
+            ).digest(),
+            "mr_aggregated": self.mr_aggregated,
+            "os_image_hash": self.image.os_image_hash,
+            "key_provider_info": provider,
+        }
+        named = {**members, "init_script_hashes": []}
+        packed: bytes = msgpack.packb(named if self.generation >= (0, 6) else [*members.values()])
+        return packed
 
     def shown_events(self) -> Iterator[Event]:
         """The log as GetQuote gives it out."""

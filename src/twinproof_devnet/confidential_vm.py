@@ -139,8 +139,10 @@ class ConfidentialVm:
             raise ValueError("not_before must be earlier than not_after")
         key = new_key()
         attached = self._evidence(report_data(key)) if ra_tls else ()
-        if with_app_info or ra_tls:
+        if self.keys.issuers:  # the KMS names the app whose key it certifies
             attached = (*attached, ("3", self.app_id))
+        if with_app_info:
+            attached = (*attached, ("9", self.boot.app_info()))
         request = LeafRequest(key, subject, start, end, alt_names, server_auth, client_auth, attached)
         leaf = issue_leaf(request, self.keys.ca)
         return TlsKeyAnswer(leaf.key_pem, tuple(issued.pem for issued in (leaf, self.keys.ca, *self.keys.issuers)))

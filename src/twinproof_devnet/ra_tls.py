@@ -1,7 +1,8 @@
 """Certificates of dstack guests: leaf, app CA, KMS root CA; a leaf may carry the quote over its own key (RA-TLS).
 
 Extensions under 1.3.6.1.4.1.62397.1, each a DER OCTET STRING inside the value: .1 quote and .2 event log (before
-0.5.6), .8 versioned attestation, .3 app id, .4 usage. report_data = SHA-512("ratls-cert:" || DER public key).
+0.5.6), .8 versioned attestation, .3 app id, .4 usage, .9 app info.
+report_data = SHA-512("ratls-cert:" || DER public key).
 """
 
 from __future__ import annotations

@@ -72,7 +72,41 @@ def test_the_quote_in_the_certificate_is_verified_and_bound_to_its_key(
     assert (verdict["genuine"], verdict["fresh"]) == (True, False)
     assert statuses["evidence.report_data"] == statuses["evidence.tls_key"] == "pass"
     assert statuses["dstack.rtmr3_replay"] == "pass"
+    assert statuses["evidence.ra_tls_claims"] == "pass"
+    assert verdict["channel_binding"] == "RA-TLS"
     assert verdict["claims"]["platform"]["device_id"] == world.provisioned.device_ids["prod9"].hex()
+
+
+@pytest.mark.parametrize("form", ["PEM chain", "DER", "hex"])
+def test_the_certificate_kept_as_a_file_is_the_same_evidence_without_a_connection(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    made = world.instances["prod9"].vm.tls_key(
+        subject="localhost", alt_names=(), ra_tls=True, server_auth=True, client_auth=False, with_app_info=True
+    )
+    chain = "".join(made.certificate_chain).encode()
+    der = ssl.PEM_cert_to_DER_cert(made.certificate_chain[0])
+    path = tmp_path / "certificate"
+    path.write_bytes({"PEM chain": chain, "DER": der, "hex": der.hex().encode()}[form])
+    assert main(["verify", str(path), "--json", *flags(world)]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    statuses = {check["id"]: check["status"] for check in verdict["checks"]}
+    assert (statuses["evidence.report_data"], statuses["evidence.tls_key"]) == ("pass", "not_checked")
+    assert verdict["channel_binding"] == "none (no TLS)"
+    assert main(["inspect", str(path)]) == 0
+    assert "app:custom" in capsys.readouterr().out
+
+
+def test_a_certificate_that_carries_nothing_is_malformed_evidence(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "root.pem"
+    path.write_bytes(world.root_path.read_bytes())
+    assert main(["verify", str(path), *flags(world)]) == 3
+    assert "not an RA-TLS certificate" in capsys.readouterr().err
+    path.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert main(["verify", str(path), *flags(world)]) == 3
+    assert "not a PEM certificate" in capsys.readouterr().err
 
 
 def test_without_the_flag_a_certificate_that_nobody_vouches_for_is_refused(

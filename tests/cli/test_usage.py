@@ -36,6 +36,8 @@ from twinproof.cli.main import main
         (["verify", "x", "--timeout", "0"], "more than 0"),
         (["verify", "x", "--timeout", "nan"], "more than 0"),
         (["verify", "x", "--min-tcb-evaluation", "-1"], "not negative"),
+        (["verify", "http://host", "--ra-tls"], "no TLS"),
+        (["compare", "https://host", "HTTP://other:8080", "--ra-tls"], "no TLS"),
         (["inspect", "/nonexistent"], "cannot be read"),
     ],
 )

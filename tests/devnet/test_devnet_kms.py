@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgpack  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,8 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from eth_hash.auto import keccak
 from eth_keys.datatypes import PrivateKey, Signature
 
+from twinproof.dstack.app_info import parse_app_info
+from twinproof.dstack.ra_tls import read_ra_tls_certificate
 from twinproof_devnet.boot import Boot
 from twinproof_devnet.confidential_vm import ConfidentialVm
+from twinproof_devnet.firmware import Image
 from twinproof_devnet.host import TdxHost
 from twinproof_devnet.kms import AppKeys, Kms, derive_key
 from twinproof_devnet.pki import Pki
@@ -121,3 +125,14 @@ def test_an_event_of_the_app_changes_the_quote_and_the_log_together() -> None:
     after = vm.quote(b"")[48 + 472 : 48 + 520]
     assert before != after == vm.boot.measurements.rtmr3
     assert json.loads(vm.event_log())[-1]["event"] == "mine"
+
+
+@pytest.mark.parametrize(("version", "shape"), [("0.5.8", list), ("0.6.0", dict)])
+def test_app_info_is_an_array_and_from_0_6_a_map(version: str, shape: type) -> None:
+    boot = Boot(key_provider=KMS.key_provider, image=Image(version=version))
+    vm = ConfidentialVm(TdxHost.create(Pki.create(AT), AT), boot, KMS.release(boot.effective_app_id), clock=lambda: AT)
+    answer = vm.tls_key(subject="x", alt_names=(), ra_tls=True, server_auth=True, client_auth=False, with_app_info=True)
+    leaf = x509.load_pem_x509_certificate(answer.certificate_chain[0].encode())
+    assert isinstance(msgpack.unpackb(boot.app_info()), shape)
+    assert parse_app_info(boot.app_info()).app_id == boot.effective_app_id
+    assert read_ra_tls_certificate(leaf.public_bytes(Encoding.DER)).app_info == parse_app_info(boot.app_info())

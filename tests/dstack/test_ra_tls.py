@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small_boot import VM_CONFIG, Boot, v0_attestation
+from small_boot import VM_CONFIG, Boot, v0_attestation, v1_attestation, v1_members
 from twinproof.dstack.event_log import parse_event_log
 from twinproof.dstack.ra_tls import RaTlsEvidence, expected_report_data, read_ra_tls_certificate
 from twinproof.errors import Contradiction, Malformed
@@ -62,10 +62,10 @@ def read(values: dict[str, bytes]) -> RaTlsEvidence:
 
 
 def test_the_older_form_holds_quote_and_log() -> None:
-    evidence = read({"1": QUOTE, "2": LOG, "3": bytes(20), "4": b"app:custom", "9": b"\x90"})
+    evidence = read({"1": QUOTE, "2": LOG, "3": bytes(20), "4": b"app:custom"})
     assert (evidence.quote, evidence.vm_config, evidence.attestation) == (QUOTE, None, None)
     assert evidence.event_log == parse_event_log(SMALL.log())
-    assert (evidence.app_id, evidence.usage, evidence.app_info) == (bytes(20), "app:custom", b"\x90")
+    assert (evidence.app_id, evidence.usage, evidence.app_info) == (bytes(20), "app:custom", None)
 
 
 def test_the_newer_form_holds_a_versioned_attestation() -> None:
@@ -115,9 +115,45 @@ def test_a_quote_without_its_log_is_refused() -> None:
         read({"1": QUOTE})
 
 
-def test_two_different_quotes_in_one_certificate_are_a_contradiction() -> None:
-    with pytest.raises(Contradiction, match="two different quotes"):
-        read({"1": b"other", "8": v0_attestation(SMALL, QUOTE)})
+@pytest.mark.parametrize("older", ["1", "2"])
+def test_evidence_in_both_forms_is_malformed_even_when_it_is_the_same(older: str) -> None:
+    same = {"1": QUOTE, "2": LOG}[older]
+    with pytest.raises(Malformed, match="evidence in two forms"):
+        read({older: same, "8": v0_attestation(SMALL, QUOTE)})
+
+
+def test_an_extension_that_stands_twice_is_malformed() -> None:
+    data = certificate({"1": QUOTE, "2": LOG, "3": bytes(20), "5": bytes(20)})
+    third, fifth = (x509.ObjectIdentifier(f"{ARC}.{last}") for last in "35")
+    assert b"\x06\x0a" + _oid(fifth) in data
+    with pytest.raises(Malformed, match="not a readable"):
+        read_ra_tls_certificate(data.replace(_oid(fifth), _oid(third)))
+
+
+def _oid(identifier: x509.ObjectIdentifier) -> bytes:
+    """Its DER content: all that differs within the arc is the last byte."""
+    return bytes.fromhex("2b0601040183e73d01") + bytes([int(identifier.dotted_string.rpartition(".")[2])])
+
+
+def test_every_part_of_the_evidence_may_be_compressed_and_nothing_else() -> None:
+    def packed(data: bytes) -> bytes:
+        return b"ELGZv1" + gzip.compress(data)
+
+    assert read({"1": packed(QUOTE), "2": packed(LOG)}).quote == QUOTE
+    assert read({"8": packed(v0_attestation(SMALL, QUOTE))}).quote == QUOTE
+    assert read({"1": QUOTE, "2": LOG, "3": packed(b"x")}).app_id == packed(b"x")
+
+
+def test_a_v1_attestation_is_read_too() -> None:
+    evidence = read({"8": v1_attestation(v1_members(SMALL, QUOTE))})
+    assert (evidence.quote, evidence.event_log) == (QUOTE, parse_event_log(SMALL.log()))
+
+
+def test_a_usage_is_short_text() -> None:
+    assert read({"1": QUOTE, "2": LOG, "4": b"kms:rpc"}).usage == "kms:rpc"
+    for usage, reason in ((b"\xff", "not UTF-8"), (b"x" * 65, "too long")):
+        with pytest.raises(Malformed, match=reason):
+            read({"1": QUOTE, "2": LOG, "4": usage})
 
 
 @pytest.mark.parametrize(

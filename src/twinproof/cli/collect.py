@@ -18,6 +18,7 @@ from twinproof.evidence.nonce import challenge_for
 from twinproof.sources import clock, entropy
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.files import load_evidence, save_bundle
+from twinproof.sources.urls import masked, split_url
 
 __all__ = ["Collected", "check_targets", "collect"]
 
@@ -30,7 +31,7 @@ class Collected:
     result: Evidence | TwinproofError
 
 
-def check_targets(targets: Sequence[str], settings: Settings) -> None:
+def check_targets(targets: Sequence[str], settings: Settings, *, ra_tls: bool) -> None:
     """What is wrong with the targets themselves is told before anything is asked. Raises UsageError."""
     if len(set(targets)) != len(targets):
         raise UsageError(
@@ -40,12 +41,19 @@ def check_targets(targets: Sequence[str], settings: Settings) -> None:
             hint="two names of one machine are not two machines",
         )
     for target in targets:
-        settings.url_of(target)
+        url = target if "://" in target else settings.url_of(target)
+        if ra_tls and url is not None and split_url(url).scheme == "http":
+            raise UsageError(
+                "no TLS, so no certificate to take the quote from",
+                where="--ra-tls",
+                got=masked(url),
+                expected="an https URL",
+            )
 
 
 def collect(targets: Sequence[str], settings: Settings, arguments: argparse.Namespace) -> list[Collected]:
     """Evidence of every target, in their order. Raises UsageError only for what the user can mend."""
-    check_targets(targets, settings)
+    check_targets(targets, settings, ra_tls=arguments.ra_tls)
     network = Network(settings, arguments)
     session = entropy.session_secret()
     supplied = SuppliedCollateral.read(arguments.collateral)

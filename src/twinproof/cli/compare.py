@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace, settings: Settings, required: frozenset[str], verifier: Verifier) -> int:
     style = style_of()
-    check_targets(arguments.targets, settings)
+    check_targets(arguments.targets, settings, ra_tls=arguments.ra_tls)
     if not arguments.json:
         print(_opening(settings, style), end="", flush=True)
     collected = collect(arguments.targets, settings, arguments)

@@ -11,7 +11,7 @@ __all__ = ["COMMANDS", "usage_error"]
 
 TARGET_HELP = (
     "a URL, a machine name of twinproof.toml, or a file: a quote (binary or hex), a GetQuote or Attest answer (JSON), "
-    "a versioned attestation, a saved /attestation or Info answer, or an evidence bundle"
+    "a versioned attestation, an RA-TLS certificate, a saved /attestation or Info answer, or an evidence bundle"
 )
 
 
@@ -106,7 +106,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--ra-tls",
         action="store_true",
         help="where there is no /attestation, take the quote from the TLS certificate itself; certificate names are "
-        "then not verified, the quote is",
+        "then not verified, the quote is; https only",
     )
     network.add_argument("--save", metavar="DIR", help="write each instance's evidence bundle into this directory")
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
+from twinproof.dstack.ra_tls import first_certificate
 from twinproof.errors import Malformed
 from twinproof.wire import Fields, parse_object
 
@@ -114,9 +112,4 @@ def _event_log(tcb: Fields | None) -> str | None:
 
 
 def _certificate(pem: str | None) -> bytes | None:
-    if pem is None:
-        return None
-    try:
-        return x509.load_pem_x509_certificates(pem.encode())[0].public_bytes(Encoding.DER)
-    except (ValueError, IndexError) as error:
-        raise Malformed("not a PEM certificate", where=f"{WHERE}.app_cert") from error
+    return None if pem is None else first_certificate(pem.encode(), f"{WHERE}.app_cert")

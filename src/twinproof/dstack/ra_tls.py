@@ -2,8 +2,9 @@
 
 Extensions under 1.3.6.1.4.1.62397.1 (dstack `ra-tls`), each a DER OCTET STRING inside the extension value:
 `.1` quote and `.2` event log text (older guests), `.8` versioned attestation, `.3` app id, `.4` usage, `.9` app info.
-The value may start with `ELGZv1`, then it is gzip, of at most 16 KiB unpacked. Nothing that the issuer wrote is
-believed: the key is bound by `report_data = SHA-512("ratls-cert:" || DER SubjectPublicKeyInfo)` in the quote.
+A value of the evidence may start with `ELGZv1`, then it is gzip, of at most 16 KiB unpacked. Evidence in both forms at
+once is refused: two readers would take it from two places. Nothing that the issuer wrote is believed: the key is bound
+by `report_data = SHA-512("ratls-cert:" || DER SubjectPublicKeyInfo)` in the quote.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from twinproof.dstack.app_info import AppInfo, parse_app_info
 from twinproof.dstack.attestation import MAX_QUOTE_BYTES, VersionedAttestation, parse_versioned_attestation
 from twinproof.dstack.event_log import EventLog, parse_event_log
-from twinproof.errors import Contradiction, Malformed
+from twinproof.errors import Malformed
 from twinproof.wire import shown
 
-__all__ = ["RaTlsEvidence", "expected_report_data", "read_ra_tls_certificate"]
+__all__ = ["RaTlsEvidence", "expected_report_data", "first_certificate", "read_ra_tls_certificate"]
 
 WHERE = "RA-TLS certificate"
 MAX_CERTIFICATE_BYTES = 1 << 20
 MAX_UNPACKED_BYTES = 16 << 10
+MAX_USAGE_CHARS = 64
 _ARC = "1.3.6.1.4.1.62397.1"
+_EVIDENCE = frozenset({"1", "2", "8"})
 _COMPRESSED = b"ELGZv1"
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 _GZIP = 16 + zlib.MAX_WBITS
@@ -43,8 +47,7 @@ class RaTlsEvidence:
     """DER SubjectPublicKeyInfo of the certificate's key."""
     app_id: bytes | None
     usage: str | None
-    app_info: bytes | None
-    """MessagePack, unread."""
+    app_info: AppInfo | None
     attestation: VersionedAttestation | None
     """The `.8` extension, when the evidence comes from it."""
 
@@ -59,6 +62,14 @@ def expected_report_data(spki: bytes) -> bytes:
     return hashlib.sha512(b"ratls-cert:" + spki).digest()
 
 
+def first_certificate(pem: bytes, where: str) -> bytes:
+    """DER of the first certificate of a PEM chain: the leaf. Raises Malformed."""
+    try:
+        return x509.load_pem_x509_certificates(pem)[0].public_bytes(Encoding.DER)
+    except (ValueError, IndexError) as error:
+        raise Malformed("not a PEM certificate", where=where) from error
+
+
 def read_ra_tls_certificate(der: bytes) -> RaTlsEvidence:
     """Read a certificate's evidence; neither its signature nor its issuer matters. Raises Malformed, Contradiction."""
     if len(der) > MAX_CERTIFICATE_BYTES:
@@ -66,9 +77,10 @@ def read_ra_tls_certificate(der: bytes) -> RaTlsEvidence:
     spki, values = _open(der)
     quote, log_text, attestation = values.get("1"), values.get("2"), None
     if "8" in values:
+        if quote is not None or log_text is not None:
+            older = f"{_ARC}.1" if quote is not None else f"{_ARC}.2"
+            raise Malformed("evidence in two forms", where=WHERE, got=f"{_ARC}.8 and {older}", expected="one of them")
         attestation = parse_versioned_attestation(values["8"])
-        if quote is not None and quote != attestation.quote:
-            raise Contradiction("two different quotes in one certificate", where=WHERE)
         quote, log, vm_config = attestation.quote, attestation.event_log, attestation.config or None
     elif quote is None:
         raise Malformed("no quote: not an RA-TLS certificate", where=WHERE, expected=f"extension {_ARC}.8 or {_ARC}.1")
@@ -84,8 +96,8 @@ def read_ra_tls_certificate(der: bytes) -> RaTlsEvidence:
         vm_config=vm_config,
         spki=spki,
         app_id=values.get("3"),
-        usage=_utf8(values["4"], f"{WHERE} extension {_ARC}.4") if "4" in values else None,
-        app_info=values.get("9"),
+        usage=_usage(values["4"]) if "4" in values else None,
+        app_info=parse_app_info(values["9"]) if "9" in values else None,
         attestation=attestation,
     )
 
@@ -103,7 +115,8 @@ def _open(der: bytes) -> tuple[bytes, dict[str, bytes]]:
         arc, _, last = extension.oid.dotted_string.rpartition(".")
         if arc == _ARC and isinstance(extension.value, x509.UnrecognizedExtension):
             where = f"{WHERE} extension {arc}.{last}"
-            values[last] = _unpacked(_octet_string(extension.value.value, where), where)
+            value = _octet_string(extension.value.value, where)
+            values[last] = _unpacked(value, where) if last in _EVIDENCE else value
     return spki, values
 
 
@@ -137,6 +150,14 @@ def _unpacked(value: bytes, where: str) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise Malformed("gzip that does not end where the value ends", where=where)
     return data
+
+
+def _usage(data: bytes) -> str:
+    """Such as `app:ca`, `app:custom`, `kms:rpc`."""
+    usage = _utf8(data, f"{WHERE} extension {_ARC}.4")
+    if len(usage) > MAX_USAGE_CHARS:
+        raise Malformed("text too long", where=f"{WHERE} extension {_ARC}.4", got=f"{len(usage)} characters")
+    return usage
 
 
 def _utf8(data: bytes, where: str) -> str:

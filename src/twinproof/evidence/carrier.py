@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from twinproof.dstack.attestation import VersionedAttestation, parse_versioned_attestation
 from twinproof.dstack.event_log import EventLog, parse_event_log
 from twinproof.dstack.guest_info import GuestInfo, parse_guest_info
-from twinproof.dstack.ra_tls import read_ra_tls_certificate
+from twinproof.dstack.ra_tls import RaTlsEvidence, read_ra_tls_certificate
 from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Evidence
 from twinproof.ledger import Ledger
@@ -39,6 +39,7 @@ class Carried:
     app_compose: str | None
     guest_info: GuestInfo | None
     attestation: VersionedAttestation | None
+    ra_tls: RaTlsEvidence | None = None
 
 
 def quote_of(evidence: Evidence) -> bytes:
@@ -60,7 +61,7 @@ def unpack(evidence: Evidence) -> Carried:
     if info is not None:
         log_text, app_compose = log_text or info.event_log, app_compose or info.app_compose
     outer = parse_event_log(log_text) if log_text is not None else None
-    quote, inner, vm_config, attestation = evidence.quote, None, evidence.vm_config, None
+    quote, inner, vm_config, attestation, certificate = evidence.quote, None, evidence.vm_config, None, None
     if evidence.attestation is not None:
         attestation = parse_versioned_attestation(evidence.attestation)
         quote, inner, vm_config = attestation.quote, attestation.event_log, vm_config or attestation.config or None
@@ -70,7 +71,7 @@ def unpack(evidence: Evidence) -> Carried:
         quote, inner, vm_config = certificate.quote, certificate.event_log, vm_config or certificate.vm_config
     if quote is None:
         raise Malformed("no quote in this evidence", where=evidence.source)
-    return Carried(quote, _one_log(outer, inner), vm_config, app_compose, info, attestation)
+    return Carried(quote, _one_log(outer, inner), vm_config, app_compose, info, attestation, certificate)
 
 
 def _one_log(outer: EventLog | None, inner: EventLog | None) -> EventLog | None:

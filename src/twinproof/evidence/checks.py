@@ -4,27 +4,20 @@
 2. evidence.statement     the statement is of the known form
 3. evidence.nonce         it answers the nonce chosen for this instance in this run
 4. evidence.agreement     what the app states is what the event log measured
-5. evidence.tls_key       the TLS key seen is the one the statement names
 """
 
 from __future__ import annotations
 
-import hashlib
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from twinproof.dstack.attestation import VersionedAttestation
-from twinproof.errors import Contradiction, Forged, Malformed, Stale
-from twinproof.evidence.evidence import Evidence, Origin
+from twinproof.dstack.ra_tls import RaTlsEvidence
+from twinproof.errors import Contradiction, Forged, Stale
+from twinproof.evidence.evidence import Evidence
 from twinproof.evidence.nonce import challenge_for
 from twinproof.evidence.statement import DOMAIN, Statement, expected_report_data, parse_statement
 from twinproof.ledger import Ledger
 from twinproof.verdict import Step
 
-__all__ = ["PLAN", "check_agreement", "check_binding", "check_tls_key"]
-
-RA_TLS_DOMAIN = b"ratls-cert:"
+__all__ = ["PLAN", "check_agreement", "check_binding"]
 
 PLAN = (
     Step(
@@ -51,35 +44,27 @@ PLAN = (
         "the table would show values that the hardware never measured",
         "dstack: app-id, compose-hash and instance-id events",
     ),
-    Step(
-        "evidence.tls_key",
-        "the TLS key seen on this connection is the one that the quote names",
-        "someone between you and the instance can read and change what the app later answers",
-        "RFC 9334 section 7.4; SHA-256 of the certificate's SubjectPublicKeyInfo",
-    ),
 )
 
 NO_STATEMENT = "this instance serves no statement of the toy example's form"
 NO_CHALLENGE = "no nonce was sent: there is no nonce endpoint, or this is a file without a challenge"
 
 
-def _spki(certificate_der: bytes, where: str) -> bytes:
-    try:
-        key = x509.load_der_x509_certificate(certificate_der).public_key()
-        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError) as error:
-        raise Malformed("not an X.509 certificate", where=where) from error
-
-
 def check_binding(
-    evidence: Evidence, report_data: bytes, ledger: Ledger, *, attestation: VersionedAttestation | None = None
+    evidence: Evidence,
+    report_data: bytes,
+    ledger: Ledger,
+    *,
+    attestation: VersionedAttestation | None = None,
+    ra_tls: RaTlsEvidence | None = None,
 ) -> Statement | None:
     """Steps 1-3 over a quote that was already found genuine; None when there is no statement or it does not hold.
 
-    `report_data` is the 64 bytes that the hardware signed; an `attestation` around it may not claim others.
+    `report_data` is the 64 bytes that the hardware signed; an `attestation` around it may not claim others. Of an
+    RA-TLS certificate they have to name the key.
     """
-    if evidence.ra_tls_certificate is not None:
-        _check_ra_tls(evidence.ra_tls_certificate, report_data, ledger)
+    if ra_tls is not None:
+        _check_ra_tls(ra_tls, report_data, ledger)
         return None
     if evidence.statement is None:
         with ledger.group(), ledger.step("evidence.report_data") as entry:
@@ -146,14 +131,15 @@ def _check_nonce(evidence: Evidence, statement: Statement, ledger: Ledger) -> No
             )
 
 
-def _check_ra_tls(certificate: bytes, report_data: bytes, ledger: Ledger) -> None:
-    for step_id in ("evidence.statement", "evidence.nonce"):
-        ledger.not_checked(step_id, NO_STATEMENT if step_id == "evidence.statement" else NO_CHALLENGE)
+def _check_ra_tls(certificate: RaTlsEvidence, report_data: bytes, ledger: Ledger) -> None:
+    ledger.not_checked("evidence.statement", NO_STATEMENT)
+    ledger.not_checked("evidence.nonce", NO_CHALLENGE)
     with ledger.group(), ledger.step("evidence.report_data") as entry:
-        spki = _spki(certificate, "RA-TLS certificate")
-        expected = hashlib.sha512(RA_TLS_DOMAIN + spki).digest()
-        entry.explain("hashed", f"SHA-512 over {RA_TLS_DOMAIN.decode()} and the key {spki.hex()}")
+        expected = certificate.report_data
+        entry.explain("hashed", f"SHA-512 over ratls-cert: and the key {certificate.spki.hex()}")
         entry.got, entry.expected = report_data.hex(), expected.hex()
+        if certificate.attestation is not None:
+            certificate.attestation.check_report_data(report_data)
         if report_data != expected:
             raise Forged(
                 "the quote does not sign this certificate's key",
@@ -191,29 +177,3 @@ def check_agreement(
                     )
         return True
     return False
-
-
-def check_tls_key(evidence: Evidence, statement: Statement | None, ledger: Ledger) -> None:
-    """Step 5: binding of the connection, only as far as it was shown; it never says that later requests are bound."""
-    step_id = "evidence.tls_key"
-    certificate = evidence.ra_tls_certificate
-    if evidence.origin is Origin.RA_TLS and certificate is not None and certificate == evidence.tls_certificate:
-        with ledger.group(), ledger.step(step_id) as entry:
-            entry.explain("binding", "the connection's own certificate carries the quote that signs its key")
-        return
-    if statement is None or statement.tls_spki_sha256 is None:
-        ledger.not_checked(step_id, "the evidence names no TLS key (a gateway or plain HTTP ends the connection)")
-        return
-    if evidence.tls_certificate is None:
-        ledger.not_checked(step_id, "no TLS certificate was seen: the statement came over plain HTTP or from a file")
-        return
-    with ledger.group(), ledger.step(step_id):
-        seen = hashlib.sha256(_spki(evidence.tls_certificate, "TLS certificate")).digest()
-        if seen != statement.tls_spki_sha256:
-            raise Contradiction(
-                "the TLS key seen is not the one that the statement names",
-                where="statement.tls_spki_sha256",
-                got=seen.hex(),
-                expected=statement.tls_spki_sha256.hex(),
-                hint="someone terminates TLS between you and the instance",
-            )

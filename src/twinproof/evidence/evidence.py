@@ -18,7 +18,7 @@ class Origin(StrEnum):
     GUEST_INFO = "dstack/info"
     """What dstack itself serves on port 8090: no nonce, the quote comes from the RA-TLS certificate in it."""
     RA_TLS = "dstack/ra-tls"
-    """The certificate of the TLS connection carries the quote."""
+    """The certificate of the TLS connection, or one kept as a file, carries the quote."""
     GET_QUOTE = "dstack/get-quote"
     """A GetQuote answer kept as a file: report_data is whatever its maker asked for."""
     ATTESTATION = "dstack/attestation"

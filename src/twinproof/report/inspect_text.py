@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from twinproof.dcap.certificates import load_certificate
 from twinproof.dcap.certification import PCK_CHAIN_PEM
 from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.timestamps import iso
+from twinproof.dstack.ra_tls import RaTlsEvidence
 from twinproof.errors import EvidenceError
 from twinproof.evidence.carrier import Carried
 from twinproof.evidence.evidence import Evidence
@@ -43,6 +46,8 @@ def inspect_json(evidence: Evidence, carried: Carried) -> dict[str, object]:
             {"imr": event.imr, "event": event.event, "payload": event.payload.hex()}
             for event in carried.event_log.events
         ]
+    if carried.ra_tls is not None:
+        structure["ra_tls"] = _certificate_claims(carried.ra_tls)
     for name in ("vm_config", "app_compose"):
         if getattr(carried, name) is not None:
             structure[name] = getattr(carried, name)
@@ -70,6 +75,17 @@ def _certificates(quote: Quote) -> list[str]:
     except EvidenceError as error:
         return [f"unreadable: {error}"]
     return [f"{shown(c.name)}, {iso(c.not_before)} to {iso(c.not_after)}" for c in chain]
+
+
+def _certificate_claims(certificate: RaTlsEvidence) -> dict[str, object]:
+    claims: dict[str, object] = {"key_sha256": hashlib.sha256(certificate.spki).hexdigest()}
+    if certificate.app_id is not None:
+        claims["app_id"] = certificate.app_id.hex()
+    if certificate.usage is not None:
+        claims["usage"] = certificate.usage
+    if certificate.app_info is not None:
+        claims["app_info"] = certificate.app_info.to_json()
+    return claims
 
 
 def inspect_text(evidence: Evidence, carried: Carried, style: Style = PLAIN) -> str:

@@ -12,6 +12,7 @@ from twinproof.report.layout import bullet, marked, paragraph, shorten, table
 from twinproof.report.style import PLAIN, Style
 from twinproof.report.verdict_text import (
     age_lines,
+    channel_lines,
     check_lines,
     explained,
     not_checked_lines,
@@ -108,6 +109,7 @@ def _rows(verdicts: Sequence[Verdict]) -> list[tuple[str, list[str]]]:
         ("TDX Quote Valid", valid),
         row("Machine", lambda c: c.platform and c.platform.device_id.hex()),
         row("TCB Status", lambda c: c.platform and c.platform.tcb_status),
+        ("TLS binding", [verdict.channel_binding.value for verdict in verdicts]),
         row("Signup Counter", lambda c: c.statement and str(c.statement.signup_count)),
         row("Health", lambda c: c.statement and c.statement.health),
     ]
@@ -172,6 +174,7 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], named: Named, now
         lines.append(style.paint(proof.outcome.value, "bold", colour))
         lines += paragraph(shorten(_sentence(proof, named), style), style)
         lines += age_lines(proof.verdicts, now, style)
+        lines += channel_lines(proof.verdicts, style)
         if proof.simulated:
             lines += simulated_line({v.root.name for v in proof.verdicts if v.simulated}, style)
     if proof is not None:

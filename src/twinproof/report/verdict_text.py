@@ -15,6 +15,7 @@ from twinproof.wire import shown
 __all__ = [
     "STORED",
     "age_lines",
+    "channel_lines",
     "check_lines",
     "explained",
     "not_checked_lines",
@@ -82,11 +83,18 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, now: int, explain: b
     colour = "green" if verdict.accepted else "red"
     lines += [style.paint(verdict_sentence(verdict), "bold", colour)]
     lines += [f"  judged at {time_text(verdict.at)}", *age_lines([verdict], now, style)]
+    lines += channel_lines([verdict], style)
     lines += not_checked_lines(
         ((check.id, check.reason) for check in verdict.checks if check.status is Status.NOT_CHECKED), style
     )
     lines += policy_lines(verdict.policy)
     return "\n".join(lines) + "\n"
+
+
+def channel_lines(verdicts: Iterable[Verdict], style: Style) -> list[str]:
+    """What each kind of TLS binding among them means, once; nothing for evidence that is not genuine."""
+    bindings = sorted({verdict.channel_binding for verdict in verdicts if verdict.genuine})
+    return [line for binding in bindings for line in paragraph(f"TLS binding {binding}: {binding.meaning}.", style)]
 
 
 def policy_lines(policy: Policy) -> list[str]:

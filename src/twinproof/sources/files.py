@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from twinproof.dstack.get_quote import parse_quote_answer
+from twinproof.dstack.ra_tls import first_certificate
 from twinproof.errors import Malformed, Unavailable, UsageError
 from twinproof.evidence.bundle import MAX_BUNDLE_BYTES, SCHEMA, bundle_to_json, read_bundle
 from twinproof.evidence.evidence import Evidence, Origin
@@ -22,10 +23,11 @@ MAX_EVIDENCE_BYTES = 2 * MAX_BUNDLE_BYTES
 _HEX_TEXT = re.compile(rb"(?:0[xX])?[0-9a-fA-F]+")
 _WHITE_SPACE = b" \t\r\n"
 _QUOTE_STARTS = (b"\x03\x00", b"\x04\x00", b"\x05\x00")
+_PEM_START, _DER_START = b"-----BEGIN CERTIFICATE-----", b"\x30\x82"
 _NOT_UTF_8 = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _MAX_STEM = 100
 _MAX_SOURCE = 1000  # of a path: it stands in reports and bundles
-_KNOWN = "a quote, a GetQuote or Attest answer, a versioned attestation or a bundle"
+_KNOWN = "a quote, a GetQuote or Attest answer, a versioned attestation, an RA-TLS certificate or a bundle"
 
 
 def read_file(name: str, what: str, *, max_bytes: int) -> bytes:
@@ -62,7 +64,8 @@ def _told_by_its_start(data: bytes, source: str) -> Evidence:
     hex digits            one of the binary forms below as text, with or without 0x, on one line or more
     03 00, 04 00, 05 00   a raw quote
     00, 80..8f, de, df    a versioned attestation
-    No form starts as another does: binary forms never start with a hex digit, `{` or white space.
+    30 82, -----BEGIN     an RA-TLS certificate, or a chain that begins with one
+    No form can be taken for another: a certificate starts with a hex digit, and has bytes that are none.
     """
     text = data.lstrip(_WHITE_SPACE)
     if text[:1] == b"{":
@@ -74,6 +77,10 @@ def _told_by_its_start(data: bytes, source: str) -> Evidence:
         return Evidence(source=source, origin=Origin.QUOTE, quote=data)
     if data and (data[0] == 0 or 0x80 <= data[0] <= 0x8F or data[0] in (0xDE, 0xDF)):
         return Evidence(source=source, origin=Origin.ATTESTATION, attestation=data)
+    if text.startswith(_PEM_START):
+        data = first_certificate(text, source)
+    if data.startswith(_DER_START):
+        return Evidence(source=source, origin=Origin.RA_TLS, ra_tls_certificate=data)
     hint = ""
     if text[:1] == b"<":
         hint = "an HTML page was saved here"
