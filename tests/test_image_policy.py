@@ -74,6 +74,12 @@ def test_each_register_has_to_be_a_listed_value() -> None:
     for name in ("mrtd", "rtmr1", "rtmr2"):
         found = check(claims(proved=None), measured(**{name: (bytes(48),)}))
         assert (found.status, found.error) == (Status.FAIL, Refused.__name__), name
+        assert f"0.5.4: {name.upper()} (" in found.reason
+
+
+def test_a_match_by_registers_says_what_it_leaves_open() -> None:
+    explained = dict(check(claims(proved=None), measured()).detail)
+    assert "shape not verified" in explained["matched by"]
 
 
 def test_registers_of_two_listed_images_cannot_be_mixed() -> None:

@@ -7,6 +7,7 @@ accepted.
 from __future__ import annotations
 
 from twinproof.claims import Claims, Registers
+from twinproof.dstack.image_match import SHAPE, image_differences, match_image
 from twinproof.dstack.os_image import OsImage
 from twinproof.errors import Refused
 from twinproof.ledger import Ledger
@@ -16,7 +17,6 @@ from twinproof.wire import shown
 __all__ = ["check_image"]
 
 STEP = "policy.image"
-SHAPE = "RTMR0: replayed only, the ACPI digests are the log's (shape not verified)"
 
 
 def check_image(claims: Claims, policy: Policy, ledger: Ledger) -> None:
@@ -39,10 +39,10 @@ def check_image(claims: Claims, policy: Policy, ledger: Ledger) -> None:
             if image is None:
                 raise Refused("an OS image outside the allow-list", got=proved.hex(), expected=entry.expected)
         else:
-            image = _by_registers(registers, images)
+            image = match_image(registers, images)
             entry.explain("matched by", f"MRTD, RTMR1 and RTMR2; {SHAPE}")
         if image is None:
-            entry.not_checked = _unproved(named, images)
+            entry.not_checked = _unproved(named, registers, images)
         elif image.dev and not policy.allow_dev_images:
             raise Refused(
                 "a development image: whoever runs the machine can log in to it",
@@ -54,23 +54,13 @@ def check_image(claims: Claims, policy: Policy, ledger: Ledger) -> None:
             entry.got = f"{shown(image.version)} {image.hash.hex()}"
 
 
-def _by_registers(registers: Registers, images: tuple[OsImage, ...]) -> OsImage | None:
-    return next(
-        (
-            image
-            for image in images
-            if registers.mrtd in image.mrtd and registers.rtmr1 in image.rtmr1 and registers.rtmr2 in image.rtmr2
-        ),
-        None,
-    )
-
-
-def _unproved(named: bytes | None, images: tuple[OsImage, ...]) -> str:
+def _unproved(named: bytes | None, registers: Registers, images: tuple[OsImage, ...]) -> str:
     """Why nothing proves the image; raises Refused where the evidence itself names another, or the registers differ."""
     if named is not None and all(image.hash != named for image in images):
         raise Refused("the evidence names an OS image outside the allow-list", got=named.hex())
     if all(image.measured for image in images):
-        raise Refused("the registers are those of no image on the allow-list", got=(named or b"").hex())
+        nearest = image_differences(registers, images)[0]
+        raise Refused("the registers are those of no image on the allow-list", got=nearest.reason, hint=nearest.hint)
     return (
         "the registers were not recomputed (see dstack.image_registers), and the allow-list holds no register values"
         " for this image: `twinproof image measure` gives them"
