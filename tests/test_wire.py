@@ -19,6 +19,7 @@ from twinproof.wire import MAX_JSON_DEPTH, parse_json, parse_object, shown, unhe
         ('{"a":{"b":1,"b":1}}', "duplicate JSON member"),
         ("NaN", "not a JSON number"),
         ("-Infinity", "not a JSON number"),
+        ("-0", "not a JSON number"),
         ("1" * 5000, "JSON number too large"),
         ("[" * 100_000, "not JSON"),
         ("[" * 40 + "]" * 40, "JSON nested too deeply"),

@@ -96,6 +96,8 @@ def _refuse_constant(name: str, where: str) -> Never:
 def _bounded_int(digits: str, where: str) -> int:
     if len(digits) > _INTEGER_DIGITS:
         raise Malformed("JSON number too large", where=where, got=f"{len(digits)} digits")
+    if digits == "-0":  # an integer to some readers, a fraction to others
+        raise Malformed("not a JSON number", where=where, got=digits)
     return int(digits)
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulated import AT, REPORT_DATA, TD, Judgement, host, judge, members, pki, quote
 from twinproof.dcap.certificates import check_issued, load_certificate
@@ -19,9 +24,10 @@ from twinproof.errors import Malformed
 from twinproof.ledger import Ledger
 from twinproof.memo import Memo
 from twinproof.verdict import Status
-from twinproof_devnet.certificate import Change, Issued
+from twinproof_devnet.certificate import Change, Issued, Recipe
 from twinproof_devnet.collateral import make
 from twinproof_devnet.defects import DEFECTS
+from twinproof_devnet.der import bit_string, oid, sequence
 from twinproof_devnet.host import Tampering, TdxHost
 from twinproof_devnet.machine import Machine
 from twinproof_devnet.pki import Pki
@@ -52,6 +58,50 @@ def test_a_pck_certificate_with_one_defect_is_no_machine(name: str) -> None:
 def test_a_tcb_signing_certificate_with_one_defect_signs_nothing(name: str) -> None:
     judgement = judge_tree(Pki.create(AT, tcb_signing=DEFECTS[name]))
     assert judgement.failed == ("dcap.tcb_signing", ERRORS.get(name, "Untrusted")), judgement.reason
+
+
+RESTRICTING = {
+    "extendedKeyUsage": x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]),
+    "nameConstraints": x509.NameConstraints(None, [x509.DNSName("devnet.invalid")]),
+    "policyConstraints": x509.PolicyConstraints(0, None),
+    "inhibitAnyPolicy": x509.InhibitAnyPolicy(0),
+}
+
+
+@pytest.mark.parametrize("critical", [True, False], ids=["critical", "not critical"])
+@pytest.mark.parametrize("name", RESTRICTING)
+def test_a_certificate_that_is_restricted_to_other_uses_vouches_for_nothing(name: str, critical: bool) -> None:
+    def restricted(recipe: Recipe) -> Recipe:
+        return replace(recipe, extra=(*recipe.extra, (RESTRICTING[name], critical)))
+
+    for judgement, step in (
+        (judge_tree(Pki.create(AT, platform_ca=restricted)), "dcap.pck_chain"),
+        (judge_tree(pki(), change=restricted), "dcap.pck_chain"),
+        (judge_tree(Pki.create(AT, tcb_signing=restricted)), "dcap.tcb_signing"),
+    ):
+        assert judgement.failed == (step, "Untrusted")
+        assert "restricts its use" in judgement.reason
+
+
+def signed_again(certificate: Issued, old: bytes, new: bytes) -> bytes:
+    """The certificate with a part of its signed bytes replaced by as many others, signed by the platform CA."""
+    signed = certificate.certificate.tbs_certificate_bytes
+    assert signed.count(old) == 1
+    signed = signed.replace(old, new)
+    signature = pki().platform_ca.key.sign(signed, ECDSA(SHA256()))
+    return sequence(signed, sequence(oid("1.2.840.10045.4.3.2")), bit_string(signature))
+
+
+def test_a_certificate_that_names_two_signature_algorithms_is_malformed() -> None:
+    """RFC 5280, 4.1.1.2: the one outside is not signed, the one inside has to be the same."""
+    with pytest.raises(Malformed, match="two signature algorithms"):
+        load_certificate(signed_again(host().pck, oid("1.2.840.10045.4.3.2"), oid("1.2.840.10045.4.3.3")), "PCK")
+
+
+def test_a_certificate_from_before_1970_is_malformed() -> None:
+    born = host().pck.certificate.not_valid_before_utc.strftime("%y%m%d%H%M%SZ").encode()
+    with pytest.raises(Malformed, match="a date before 1970"):
+        load_certificate(signed_again(host().pck, born, b"61" + born[2:]), "PCK")
 
 
 @cache
@@ -134,6 +184,13 @@ def test_a_memory_does_not_carry_trust_from_one_root_to_another() -> None:
 @pytest.mark.parametrize("name", ["the CA flag the other way round", "the wrong key usage"])
 def test_a_trust_root_that_is_no_ca_anchors_nothing(name: str) -> None:
     assert judge_tree(Pki.create(AT, root=DEFECTS[name])).failed == ("dcap.pck_chain", "Untrusted")
+
+
+def test_a_trust_root_that_another_name_issued_anchors_nothing() -> None:
+    """Its own list could not speak about it. dcap-qvl 0.7 aborts its process over such a root."""
+    judgement = judge_tree(Pki.create(AT, root=DEFECTS["issued by another name"]))
+    assert judgement.failed == ("dcap.pck_chain", "Untrusted")
+    assert "not issued by itself" in judgement.reason
 
 
 @pytest.mark.parametrize("name", ["expired", "not yet valid"])

@@ -69,6 +69,14 @@ def test_any_other_text_is_malformed(text: bytes) -> None:
         pem_certificates(text, "chain")
 
 
+def test_bytes_have_one_text() -> None:
+    """The bits of the last character beyond the last byte are zero: RFC 4648, 3.5."""
+    pem = b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+    assert pem_certificates(pem, "chain") == (b"0",)
+    with pytest.raises(Malformed, match="no bits beyond the last byte"):
+        pem_certificates(pem.replace(b"MA==", b"MB=="), "chain")
+
+
 def test_a_chain_of_many_kilobytes_is_not_read() -> None:
     with pytest.raises(Malformed, match="too long"):
         pem_certificates(b"\n" * (MAX_PEM_BYTES + 1), "chain")

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,13 +15,13 @@ from simulated import AT, Judgement, host, judge, members, pki, quote
 from twinproof.dcap.crl import load_crl
 from twinproof.errors import Malformed, Untrusted
 from twinproof.memo import Memo
-from twinproof_devnet.certificate import Issued, distinguished_name, new_key
+from twinproof_devnet.certificate import Issued, distinguished_name, moment, new_key
 from twinproof_devnet.collateral import make
 from twinproof_devnet.crl import CrlRecipe, sign_crl
+from twinproof_devnet.der import oid
 
 LISTS = {"root_ca_crl": "dcap.root_crl", "pck_crl": "dcap.pck_crl"}
 RECIPE = CrlRecipe.around(AT, 30)
-DELTA = (x509.DeltaCRLIndicator(1), True)
 
 
 def issuer_of(member: str) -> Issued:
@@ -102,10 +104,50 @@ def test_a_list_without_what_every_list_has_is_malformed(member: str, left_out: 
     assert left_out in judgement.reason
 
 
+SCOPES: dict[str, x509.ExtensionType] = {
+    "delta": x509.DeltaCRLIndicator(1),
+    "CAs only": x509.IssuingDistributionPoint(None, None, False, True, None, False, False),
+    "some reasons": x509.IssuingDistributionPoint(
+        None, None, False, False, frozenset({x509.ReasonFlags.superseded}), False, False
+    ),
+    "indirect": x509.IssuingDistributionPoint(None, None, False, False, None, True, False),
+}
+
+
+@pytest.mark.parametrize("critical", [True, False], ids=["critical", "not critical"])
+@pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("member", LISTS)
-def test_a_delta_list_does_not_pass_for_the_whole(member: str) -> None:
-    crl = sign_crl(replace(RECIPE, extra=(DELTA,)), issuer_of(member))
-    assert judge_with(member, crl).failed == (LISTS[member], "Untrusted")
+def test_a_list_of_some_certificates_does_not_pass_for_the_whole(member: str, scope: str, critical: bool) -> None:
+    crl = sign_crl(replace(RECIPE, extra=((SCOPES[scope], critical),)), issuer_of(member))
+    judgement = judge_with(member, crl)
+    assert judgement.failed == (LISTS[member], "Untrusted")
+    assert "a CRL of a part of the certificates" in judgement.reason
+
+
+@pytest.mark.parametrize("member", LISTS)
+def test_a_list_with_entries_of_other_cas_is_untrusted(member: str) -> None:
+    issuer = issuer_of(member)
+    other = x509.CertificateIssuer([x509.DirectoryName(distinguished_name("Another CA"))])
+    entry = x509.RevokedCertificateBuilder(7, moment(AT)).add_extension(other, critical=False).build()
+    builder = x509.CertificateRevocationListBuilder(issuer.certificate.subject, moment(AT - 1), moment(AT + 10), [], [])
+    builder = builder.add_extension(x509.CRLNumber(1), critical=False).add_revoked_certificate(entry)
+    key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+    crl = builder.add_extension(key_id, critical=False).sign(issuer.key, SHA256()).public_bytes(Encoding.DER)
+    judgement = judge_with(member, crl)
+    assert judgement.failed == (LISTS[member], "Untrusted")
+    assert "entries of other CAs" in judgement.reason
+
+
+def test_a_list_that_names_two_signature_algorithms_is_malformed() -> None:
+    crl = sign_crl(RECIPE, pki().platform_ca)
+    good, other = oid("1.2.840.10045.4.3.2"), oid("1.2.840.10045.4.3.3")
+    with pytest.raises(Malformed, match="signature algorithms do not match"):
+        load_crl(crl.replace(good, other, 1), "CRL")
+
+
+def test_a_list_from_before_1970_is_malformed() -> None:
+    with pytest.raises(Malformed, match="a date before 1970"):
+        load_crl(sign_crl(replace(RECIPE, this_update=-86_400), pki().platform_ca), "CRL")
 
 
 @pytest.mark.parametrize("member", LISTS)

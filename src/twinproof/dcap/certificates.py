@@ -20,8 +20,10 @@ from twinproof.dcap.pck import SGX_EXTENSION_OID, PckExtension, parse_pck_extens
 from twinproof.errors import Forged, Malformed, Untrusted
 from twinproof.wire import shown
 
-__all__ = ["UNREADABLE", "Certificate", "check_issued", "exact_parts", "load_certificate"]
+__all__ = ["FIRST_YEAR", "UNREADABLE", "Certificate", "check_issued", "exact_parts", "load_certificate"]
 
+FIRST_YEAR = 1970
+"""Of anything Intel signs; other verifiers have no number for earlier times."""
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -33,6 +35,8 @@ UNREADABLE = (
 )
 """Whatever the library raises for bytes that it cannot read."""
 
+_RESTRICTING = (x509.ExtendedKeyUsage, x509.NameConstraints, x509.PolicyConstraints, x509.InhibitAnyPolicy)
+"""They limit what a certificate is good for, critical or not (RFC 5280). None of Intel's has one."""
 _SGX_OID = x509.ObjectIdentifier(SGX_EXTENSION_OID)
 _ALGORITHM = ECDSA(SHA256())
 _NAMES = {
@@ -94,17 +98,10 @@ def _read(certificate: x509.Certificate, der: bytes, where: str) -> Certificate:
     key = certificate.public_key()
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
         raise Untrusted("a key of another kind", where=where, got=type(key).__name__, expected="EC on P-256")
-    known: dict[type, x509.ExtensionType] = {}
-    sgx = None
-    for extension in certificate.extensions:
-        value = extension.value
-        if type(value) in _NAMES:
-            known[type(value)] = value
-        elif isinstance(value, x509.UnrecognizedExtension) and extension.oid == _SGX_OID:
-            sgx = value.value
-        elif extension.critical:
-            raise Untrusted("an unknown critical extension", where=where, got=extension.oid.dotted_string)
-    _member(known, x509.CRLDistributionPoints, where)
+    not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not_before.year < FIRST_YEAR:
+        raise Malformed("a date before 1970", where=where, got=not_before.isoformat())
+    known, sgx = _extensions(certificate, where)
     constraints = _member(known, x509.BasicConstraints, where)
     signed, issuer, subject = exact_parts(der, where)
     return Certificate(
@@ -112,8 +109,8 @@ def _read(certificate: x509.Certificate, der: bytes, where: str) -> Certificate:
         subject=subject,
         issuer=issuer,
         serial=certificate.serial_number,
-        not_before=int(certificate.not_valid_before_utc.timestamp()),
-        not_after=int(certificate.not_valid_after_utc.timestamp()),
+        not_before=int(not_before.timestamp()),
+        not_after=int(not_after.timestamp()),
         key=key,
         signed=signed,
         signature=certificate.signature,
@@ -126,6 +123,24 @@ def _read(certificate: x509.Certificate, der: bytes, where: str) -> Certificate:
     )
 
 
+def _extensions(certificate: x509.Certificate, where: str) -> tuple[dict[type, x509.ExtensionType], bytes | None]:
+    """The five by their type, and the value of the SGX extension. Raises Untrusted for one that says more."""
+    known: dict[type, x509.ExtensionType] = {}
+    sgx = None
+    for extension in certificate.extensions:
+        value = extension.value
+        if type(value) in _NAMES:
+            known[type(value)] = value
+        elif isinstance(value, x509.UnrecognizedExtension) and extension.oid == _SGX_OID:
+            sgx = value.value
+        elif isinstance(value, _RESTRICTING):
+            raise Untrusted("an extension that restricts its use", where=where, got=extension.oid.dotted_string)
+        elif extension.critical:
+            raise Untrusted("an unknown critical extension", where=where, got=extension.oid.dotted_string)
+    _member(known, x509.CRLDistributionPoints, where)
+    return known, sgx
+
+
 def exact_parts(der: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     """The signed part, the issuer and the subject as received: names are compared, and signatures checked, over bytes.
 
@@ -135,8 +150,10 @@ def exact_parts(der: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     outer = DerReader(der, where).sequence("certificate")
     signed = outer.element("signed part")
     parts = DerReader(signed, where).sequence("signed part")
-    for what in ("version", "serial number", "signature algorithm"):
+    for what in ("version", "serial number"):
         parts.element(what)
+    if parts.element("signature algorithm") != outer.element("signature algorithm"):
+        raise Malformed("two signature algorithms, one signed and one not", where=where)
     issuer = parts.element("issuer")
     parts.element("validity")
     return signed, issuer, parts.element("subject")

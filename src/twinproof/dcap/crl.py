@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtensionOID, SignatureAlgorithmOID
 
-from twinproof.dcap.certificates import UNREADABLE, Certificate
+from twinproof.dcap.certificates import FIRST_YEAR, UNREADABLE, Certificate
 from twinproof.dcap.der import DerReader
 from twinproof.errors import Forged, Malformed, Revoked, Untrusted
 from twinproof.wire import shown
@@ -22,6 +22,8 @@ __all__ = ["Crl", "check_crl", "check_crl_signature", "check_not_revoked", "load
 
 MAX_CRL_BYTES = 1 << 20
 _REQUIRED = {ExtensionOID.CRL_NUMBER: "cRLNumber", ExtensionOID.AUTHORITY_KEY_IDENTIFIER: "authorityKeyIdentifier"}
+_SCOPED = (ExtensionOID.DELTA_CRL_INDICATOR, ExtensionOID.ISSUING_DISTRIBUTION_POINT)
+_CERTIFICATE_ISSUER = bytes.fromhex("0603551d1d")  # an entry for another CA's certificate: OID 2.5.29.29, DER
 _ALGORITHM = ECDSA(SHA256())
 
 
@@ -73,17 +75,13 @@ def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
     next_update = crl.next_update_utc
     if next_update is None:
         raise Malformed("a CRL without nextUpdate", where=where)
-    extensions = {extension.oid: extension for extension in crl.extensions}
-    for oid, name in _REQUIRED.items():
-        if oid not in extensions:
-            raise Malformed(f"a CRL without {name}", where=where)
-    for oid, extension in extensions.items():
-        if extension.critical and oid not in _REQUIRED:  # a delta or indirect CRL does not list what it seems to
-            raise Untrusted("a critical CRL extension", where=where, got=oid.dotted_string)
+    if crl.last_update_utc.year < FIRST_YEAR:
+        raise Malformed("a date before 1970", where=where, got=crl.last_update_utc.isoformat())
     if crl.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         raise Untrusted("signed by another algorithm", where=where, expected="ecdsa-with-SHA256")
-    authority = extensions[ExtensionOID.AUTHORITY_KEY_IDENTIFIER].value
-    key_id = authority.key_identifier if isinstance(authority, x509.AuthorityKeyIdentifier) else None
+    if _CERTIFICATE_ISSUER in der:
+        raise Untrusted("a CRL with entries of other CAs", where=where, got="certificateIssuer")
+    authority_key_id = _authority_key_id(crl, where)
     signed = DerReader(der, where).sequence("CRL").element("signed part")  # as received, not encoded anew
     parts = DerReader(signed, where).sequence("signed part")
     for what in ("version", "signature algorithm"):
@@ -91,13 +89,30 @@ def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
     return Crl(
         der=der,
         issuer=parts.element("issuer"),
-        authority_key_id=key_id or b"",
+        authority_key_id=authority_key_id,
         this_update=int(crl.last_update_utc.timestamp()),
         next_update=int(next_update.timestamp()),
         signed=signed,
         signature=crl.signature,
         serials=_Serials(crl),
     )
+
+
+def _authority_key_id(crl: x509.CertificateRevocationList, where: str) -> bytes:
+    """Key id of the CA; the list is whole, and says what it is. Raises Malformed, Untrusted."""
+    extensions = {extension.oid: extension for extension in crl.extensions}
+    for oid, name in _REQUIRED.items():
+        if oid not in extensions:
+            raise Malformed(f"a CRL without {name}", where=where)
+    for oid in _SCOPED:
+        if oid in extensions:
+            raise Untrusted("a CRL of a part of the certificates", where=where, got=oid.dotted_string)
+    for oid, extension in extensions.items():
+        if extension.critical and oid not in _REQUIRED:
+            raise Untrusted("a critical CRL extension", where=where, got=oid.dotted_string)
+    authority = extensions[ExtensionOID.AUTHORITY_KEY_IDENTIFIER].value
+    key_id = authority.key_identifier if isinstance(authority, x509.AuthorityKeyIdentifier) else None
+    return key_id or b""
 
 
 def check_crl(crl: Crl, issuer: Certificate, where: str) -> None:

@@ -30,7 +30,11 @@ def pem_certificates(pem: bytes, where: str) -> tuple[bytes, ...]:
 def _decoded(block: bytes, where: str) -> bytes:
     if not block.startswith((_BEGIN + b"\n", _BEGIN + b"\r\n")) or not block.endswith(b"\n"):
         raise Malformed("not a PEM certificate", where=where, got=shown(block[:24]))
+    text = block[len(_BEGIN) :].translate(None, _LINE_ENDS)
     try:
-        return binascii.a2b_base64(block[len(_BEGIN) :].translate(None, _LINE_ENDS), strict_mode=True)
+        der = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
         raise Malformed("not base64", where=where, got=shown(str(error))) from error
+    if binascii.b2a_base64(der, newline=False) != text:  # bits beyond the last byte: a second text for the same bytes
+        raise Malformed("not base64", where=where, got=shown(text[-4:]), expected="no bits beyond the last byte")
+    return der

@@ -42,6 +42,8 @@ def anchor_of(der: bytes) -> Anchor:
         raise Untrusted("not a CA that may sign certificates and CRLs", where="trust root", got=root.name)
     if not root.name:
         raise Untrusted("no single common name", where="trust root")
+    if root.issuer != root.subject:
+        raise Untrusted("not issued by itself", where="trust root", got=root.name)
     subject = x509.load_der_x509_certificate(der).subject
     return Anchor(root, {name: _renamed(subject, name) for name in (PCK, TCB_SIGNING, *PCK_CAS)})
 

@@ -1,4 +1,4 @@
-"""Intel's dates: `YYYY-MM-DDThh:mm:ssZ` and nothing else, as unix seconds."""
+"""Intel's dates: `YYYY-MM-DDThh:mm:ssZ` and nothing else, from 1970 on, as unix seconds."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def unix_seconds(text: str) -> int | None:
         return None
     year, month, day, hour, minute, second = map(int, match.groups())
     try:
-        return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+        seconds = int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
     except ValueError:
         return None
+    return seconds if seconds >= 0 else None
 
 
 def iso(seconds: int) -> str:

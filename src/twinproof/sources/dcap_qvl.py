@@ -1,7 +1,8 @@
 """dcap-qvl as a second opinion: Phala's verifier in Rust, an optional package, in a process of its own.
 
-Hostile evidence can make dcap-qvl 0.7 panic, and its build aborts the process then. So it is asked over pipes; when
-the process ends or is silent for too long, that is no opinion, and the next question starts another process.
+A panic in dcap-qvl 0.7 aborts its whole process, and one is known (a trust root that is not issued by itself). So it is
+asked over pipes; when the process ends or is silent for too long, that is no opinion, and the next question starts
+another process.
 """
 
 from __future__ import annotations
