@@ -8,11 +8,21 @@ import json
 import tarfile
 from collections.abc import Iterable, Mapping
 
+from small_cbor import Value, cbor, document, tdvf
 from small_firmware import SECTIONS, firmware, mrtd
 from small_kernel import authenticode, bzimage
 from twinproof.dstack.image_measurements import ImageFile
 
-__all__ = ["ROOTFS_HASH", "archive", "as_files", "checksums", "expected_registers", "image", "replayed"]
+__all__ = [
+    "ROOTFS_HASH",
+    "archive",
+    "as_files",
+    "checksums",
+    "expected_registers",
+    "image",
+    "measurement_document",
+    "replayed",
+]
 
 ROOTFS_HASH = "5a" * 32
 COMMAND_LINE = f"console=ttyS0 init=/init panic=1 dstack.rootfs_hash={ROOTFS_HASH} dstack.rootfs_size=4096"
@@ -99,6 +109,20 @@ def expected_registers() -> dict[str, bytes]:
         "rtmr1_unpatched": rtmr1(KERNEL),
         "rtmr2": replayed(hashlib.sha384(command_line).digest(), hashlib.sha384(INITRD).digest()),
     }
+
+
+def measurement_document(**changes: bytes) -> bytes:
+    """The one of the usual image; keywords replace digests."""
+    digests = {
+        "cmdline_sha384": hashlib.sha384((COMMAND_LINE + " initrd=initrd\0").encode("utf-16-le")).digest(),
+        "kernel_authenticode": authenticode(patched(0x7FFD7FFF - len(INITRD) & ~0xFFF)),
+        "initrd_sha384": hashlib.sha384(INITRD).digest(),
+        "single_pass": mrtd(firmware(), SECTIONS, two_pass=False),
+        "two_pass": mrtd(firmware(), SECTIONS, two_pass=True),
+        **changes,
+    }
+    orders: dict[str, Value] = {name: digests.pop(name) for name in ("single_pass", "two_pass")}
+    return cbor(document(image=dict(digests), tdvf=tdvf(mrtd=orders)))
 
 
 def archive(

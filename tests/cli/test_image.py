@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from small_image import archive, as_files, image
+from small_cbor import cbor
+from small_image import archive, as_files, image, measurement_document
 from twinproof.cli.image import QUIET_SECONDS, _Progress
 from twinproof.cli.main import main
 from twinproof.dstack.image_measurements import measure_image
@@ -72,13 +73,17 @@ def test_development_images_and_equal_values_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, data in image({"is_dev": True}, listed={"measurement.tdx.cbor": b"\xa0"}).items():
+    for name, data in image({"is_dev": True}, listed={"measurement.tdx.cbor": measurement_document()}).items():
         Path(name).write_bytes(data)
     assert main(["image", "measure", "."]) == 0
     text = capsys.readouterr().out
     assert "dev = true" in text
     assert "allow_dev_images" in text
-    assert "# carries measurement.tdx.cbor" in text
+    assert "# carries measurement.tdx.cbor, which agrees with the files" in text
+    for name, data in image(listed={"measurement.tdx.cbor": cbor({"version": 9})}).items():
+        Path(name).write_bytes(data)
+    assert main(["image", "measure", "."]) == 0
+    assert "# carries measurement.tdx.cbor, of version 9" in capsys.readouterr().out
 
 
 def test_an_empty_list_is_said(

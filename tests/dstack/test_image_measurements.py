@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small_image import COMMAND_LINE, ROOTFS_HASH, as_files, checksums, expected_registers, image
+from small_cbor import cbor
+from small_image import (
+    COMMAND_LINE,
+    ROOTFS_HASH,
+    as_files,
+    checksums,
+    expected_registers,
+    image,
+    measurement_document,
+)
 from twinproof.dstack.image_measurements import measure_image
 from twinproof.dstack.os_image import read_os_image
 from twinproof.errors import Contradiction, Forged, Malformed, TwinproofError
@@ -45,7 +54,26 @@ def test_vms_of_other_memory_sizes_are_measured_when_they_are_named() -> None:
 
 
 def test_an_image_with_a_measurement_document_says_so() -> None:
-    assert measure_image(as_files(image(listed={"measurement.tdx.cbor": b"\xa0"}))).lite
+    measured = measure_image(as_files(image(listed={"measurement.tdx.cbor": measurement_document()})))
+    assert (measured.lite, measured.unknown_document) == (True, None)
+
+
+@pytest.mark.parametrize("name", ["single_pass", "two_pass", "kernel_authenticode", "cmdline_sha384", "initrd_sha384"])
+def test_a_measurement_document_about_other_files_is_a_contradiction(name: str) -> None:
+    listed = {"measurement.tdx.cbor": measurement_document(**{name: bytes(48)})}
+    with pytest.raises(Contradiction, match="not that of the image's files") as caught:
+        measure_image(as_files(image(listed=listed)))
+    assert caught.value.where.endswith(name)
+
+
+def test_a_measurement_document_of_an_unknown_version_is_not_compared() -> None:
+    measured = measure_image(as_files(image(listed={"measurement.tdx.cbor": cbor({"version": 4})})))
+    assert (measured.lite, measured.unknown_document) == (True, 4)
+
+
+def test_a_measurement_document_that_is_none_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        measure_image(as_files(image(listed={"measurement.tdx.cbor": b"\xa0"})))
 
 
 def test_files_that_are_not_listed_are_named() -> None:

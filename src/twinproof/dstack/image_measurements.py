@@ -13,19 +13,20 @@ from dataclasses import dataclass
 
 from twinproof.dstack.authenticode import authenticode_sha384
 from twinproof.dstack.checksum_list import CHECKSUMS, parse_checksums
+from twinproof.dstack.image_document import ImageDigests, check_image_document
 from twinproof.dstack.image_logs import cmdline_digest, rtmr1_log, rtmr2_log
 from twinproof.dstack.image_metadata import METADATA, ImageMetadata, parse_metadata
 from twinproof.dstack.kernel import STABLE_MEMORY, is_stable_memory, patched_kernel
+from twinproof.dstack.measurement_document import DOCUMENT_NAME
 from twinproof.dstack.os_image import OsImage
 from twinproof.dstack.tdvf import mrtd_values, parse_tdvf
 from twinproof.errors import Contradiction, Forged, Malformed
 from twinproof.tdx.rtmr import replay
 from twinproof.wire import shown
 
-__all__ = ["DIGEST", "MEASUREMENT_DOCUMENT", "ImageFile", "ImageMeasurements", "KernelValue", "measure_image"]
+__all__ = ["DIGEST", "ImageFile", "ImageMeasurements", "KernelValue", "measure_image"]
 
 DIGEST = "digest.txt"
-MEASUREMENT_DOCUMENT = "measurement.tdx.cbor"
 MIB = 1 << 20
 
 
@@ -41,15 +42,22 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class KernelValue:
-    """RTMR1 (48 bytes), and when a VM has it."""
+    """The digest (48 bytes) of the kernel as the firmware gets it, and when it gets that."""
 
     when: str
-    rtmr1: bytes
+    authenticode: bytes
+
+    @property
+    def rtmr1(self) -> bytes:
+        return replay(rtmr1_log(self.authenticode))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageMeasurements:
-    """`lite`: the image lists a measurement document, so evidence of it can be verified without its registers."""
+    """`lite`: the image lists a measurement document, so evidence of it can be verified without its registers.
+
+    The document agrees with the files, unless `unknown_document` is the number of a version that could not be compared.
+    """
 
     os_image_hash: bytes
     metadata: ImageMetadata
@@ -58,6 +66,7 @@ class ImageMeasurements:
     kernels: tuple[KernelValue, ...]
     rtmr2: bytes
     lite: bool
+    unknown_document: int | None
     unlisted: tuple[str, ...]
     """Files beside the listed ones: os_image_hash says nothing about them."""
 
@@ -78,7 +87,8 @@ def measure_image(files: Mapping[str, ImageFile], *, memory_sizes: Sequence[int]
     """Check every listed file, then compute the registers. `files` is by name.
 
     `memory_sizes` (bytes) adds the RTMR1 of VMs of such sizes; the value of 2 GiB and of 2816 MiB or more is always
-    there. Raises Malformed for what is missing or unreadable, Forged for a file that is not the listed one.
+    there. Raises Malformed for what is missing or unreadable, Forged for a file that is not the listed one,
+    Contradiction for a measurement document that is not about these files.
     """
     checksums = _content(files, CHECKSUMS)
     listed = parse_checksums(checksums)
@@ -92,25 +102,35 @@ def measure_image(files: Mapping[str, ImageFile], *, memory_sizes: Sequence[int]
         raise Malformed("one file in two roles", where=METADATA, got=", ".join(roles))
     single_pass, two_pass = mrtd_values(parse_tdvf(_content(files, metadata.firmware, listed)))
     initrd = _file(files, metadata.initrd, listed)
-    kernel = _content(files, metadata.kernel, listed)
+    kernels = _kernels(_content(files, metadata.kernel, listed), initrd.size, memory_sizes)
+    digests = ImageDigests(
+        mrtd_single_pass=single_pass,
+        mrtd_two_pass=two_pass,
+        kernel_authenticode=kernels[0].authenticode,
+        cmdline_sha384=cmdline_digest(metadata.command_line),
+        initrd_sha384=initrd.sha384,
+    )
+    lite = DOCUMENT_NAME in listed
     return ImageMeasurements(
         os_image_hash=os_image_hash,
         metadata=metadata,
         mrtd_single_pass=single_pass,
         mrtd_two_pass=two_pass,
-        kernels=_kernels(kernel, initrd.size, memory_sizes),
-        rtmr2=replay(rtmr2_log(cmdline_digest(metadata.command_line), initrd.sha384)),
-        lite=MEASUREMENT_DOCUMENT in listed,
+        kernels=kernels,
+        rtmr2=replay(rtmr2_log(digests.cmdline_sha384, digests.initrd_sha384)),
+        lite=lite,
+        unknown_document=check_image_document(_content(files, DOCUMENT_NAME), digests) if lite else None,
         unlisted=tuple(sorted(set(files) - set(listed) - {CHECKSUMS, DIGEST})),
     )
 
 
 def _kernels(kernel: bytes, initrd_size: int, memory_sizes: Sequence[int]) -> tuple[KernelValue, ...]:
+    """First the one that does not depend on memory."""
     sizes = {f"{size // MIB} MiB of memory": size for size in memory_sizes if not is_stable_memory(size)}
     patched = {"2048 MiB of memory, or 2816 MiB and more": STABLE_MEMORY, **sizes}
     served = {when: patched_kernel(kernel, initrd_size=initrd_size, memory_size=size) for when, size in patched.items()}
     served["QEMU 10.2 and newer, any memory"] = kernel
-    return tuple(KernelValue(when, replay(rtmr1_log(authenticode_sha384(data)))) for when, data in served.items())
+    return tuple(KernelValue(when, authenticode_sha384(data)) for when, data in served.items())
 
 
 def _check_listed(files: Mapping[str, ImageFile], name: str, expected: bytes) -> None:

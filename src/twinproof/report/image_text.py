@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twinproof.dstack.image_measurements import ImageMeasurements
+from twinproof.dstack.measurement_document import DOCUMENT_NAME
 from twinproof.dstack.os_image import REGISTERS, OsImage
 
 __all__ = ["image_json", "image_line", "image_toml", "images_text"]
@@ -19,12 +20,18 @@ def image_toml(measured: ImageMeasurements) -> str:
         f"kernel command line: {measured.metadata.command_line}",
     ]
     if measured.lite:
-        facts.append("carries measurement.tdx.cbor: its evidence is verified without the registers below")
+        facts.append(f"carries {DOCUMENT_NAME}, {_agreement(measured)}")
     if measured.unlisted:
         facts.append(f"not in sha256sum.txt: {', '.join(measured.unlisted)}")
     if image.dev:
         facts.append("whoever runs the machine can log in: refused unless allow_dev_images = true")
     return "\n".join((*(f"# {fact}" for fact in facts), *_entry(measured, image))) + "\n"
+
+
+def _agreement(measured: ImageMeasurements) -> str:
+    if measured.unknown_document is not None:
+        return f"of version {measured.unknown_document}, which is not known here: it was not compared with the files"
+    return "which agrees with the files: its evidence is verified without the registers below"
 
 
 def _entry(measured: ImageMeasurements, image: OsImage) -> list[str]:
@@ -60,6 +67,7 @@ def image_json(measured: ImageMeasurements) -> dict[str, object]:
         "mrtd_two_pass": measured.mrtd_two_pass.hex(),
         "rtmr1": [{"when": kernel.when, "value": kernel.rtmr1.hex()} for kernel in measured.kernels],
         "measurement_document": measured.lite,
+        "unknown_document_version": measured.unknown_document,
         "unlisted": list(measured.unlisted),
     }
 
