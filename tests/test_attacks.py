@@ -285,3 +285,11 @@ def test_a_connection_that_ends_at_another_key_than_the_quote_names_is_caught() 
     verdict = judge(edited(evidence, tls_certificate=other))
     assert (verdict.exit_code, [check.id for check in verdict.failures]) == (3, ["evidence.tls_key"])
     assert judge(evidence).check("evidence.tls_key").status is Status.NOT_CHECKED
+
+
+def test_a_certificate_in_a_file_is_nothing_that_this_tool_saw() -> None:
+    certificate, named = tls_certificate()
+    evidence = edited(Instance(said={"tls_spki_sha256": named.hex()}).evidence(), tls_certificate=certificate)
+    texts = [" ".join(verdict_text(judge(item), now=AT).split()) for item in (evidence, edited(evidence, stored=True))]
+    assert [text.count("the certificate that this tool saw") for text in texts] == [1, 0]
+    assert "the certificate that a file says was seen" in texts[1]

@@ -92,9 +92,15 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, now: int, explain: b
 
 
 def channel_lines(verdicts: Iterable[Verdict], style: Style) -> list[str]:
-    """What each kind of TLS binding among them means, once; nothing for evidence that is not genuine."""
-    bindings = sorted({verdict.channel_binding for verdict in verdicts if verdict.genuine})
-    return [line for binding in bindings for line in paragraph(f"TLS binding {binding}: {binding.meaning}.", style)]
+    """What each kind of TLS binding among them means, once; nothing for evidence that is not genuine.
+
+    A file holds whatever certificate its maker put into it: this tool saw no connection then.
+    """
+    lines: list[str] = []
+    for binding, stored in sorted({(v.channel_binding, v.evidence.stored) for v in verdicts if v.genuine}):
+        meaning = binding.meaning.replace("this tool saw", "a file says was seen") if stored else binding.meaning
+        lines += paragraph(f"TLS binding {binding}: {meaning}.", style)
+    return lines
 
 
 def policy_lines(policy: Policy) -> list[str]:
