@@ -16,6 +16,7 @@ from types import FrameType
 
 from twinproof_devnet.app_process import AppError
 from twinproof_devnet.faults import Fault, FaultAt
+from twinproof_devnet.provision import APP_ID
 from twinproof_devnet.world import World
 
 __all__ = ["main"]
@@ -107,6 +108,7 @@ def _announce(world: World, faults: Sequence[FaultAt]) -> None:
         print(f"{'':<12} {instance.socket}  guest agent, for the app")
     print(f"{'collateral':<12} {world.collateral_url}")
     print(f"{'trust root':<12} {world.root_path}")
+    print(f"{'KMS root':<12} {world.provisioned.kms.root_public_key.hex()}  of the keys of app {APP_ID.hex()}")
     for item in faults:
         print(f"{'fault':<12} {item}: {item.fault.description}")
     print(f"\n{shlex.join(world.compare_command())}\n")

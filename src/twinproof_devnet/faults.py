@@ -36,6 +36,7 @@ class Fault(StrEnum):
     DEBUG_TD = "debug_td"
     DIFFERENT_IMAGE = "different_image"
     DIFFERENT_COMPOSE = "different_compose"
+    FOREIGN_KMS_KEY = "foreign_kms_key"
     HOST_LIES_ABOUT_REGISTERS = "host_lies_about_registers"
     REPLAYED_QUOTE = "replayed_quote"
     STALE_NONCE = "stale_nonce"
@@ -82,6 +83,7 @@ _CATALOGUE: dict[Fault, tuple[Place, str]] = {
     Fault.DEBUG_TD: (Place.VM, "The TD runs in debug mode: its host can read its memory."),
     Fault.DIFFERENT_IMAGE: (Place.VM, "The VM boots another guest image: the development one."),
     Fault.DIFFERENT_COMPOSE: (Place.VM, "The VM runs another app-compose: another container image."),
+    Fault.FOREIGN_KMS_KEY: (Place.VM, "The app's keys come from another KMS than the one that was measured."),
     Fault.HOST_LIES_ABOUT_REGISTERS: (Place.VM, "Info shows registers that the quote does not have."),
     Fault.REPLAYED_QUOTE: (Place.FRONT, "Every nonce gets the same old answer, which was genuine once."),
     Fault.STALE_NONCE: (Place.FRONT, "The app is asked with another nonce than the one that was sent."),

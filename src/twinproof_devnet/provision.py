@@ -21,7 +21,7 @@ from twinproof_devnet.pki import Pki
 from twinproof_devnet.publishing import publication
 from twinproof_devnet.tcb_levels import OLDER
 
-__all__ = ["Provisioned", "provision"]
+__all__ = ["APP_ID", "Provisioned", "provision"]
 
 APP_ID = hashlib.sha256(b"twinproof devnet app contract").digest()[:20]
 _DEBUG = 1
@@ -94,6 +94,9 @@ class Provisioned:
             boot = replace(boot, image=Image(dev=True))
         if Fault.DIFFERENT_COMPOSE in faults:
             boot = replace(boot, app_compose=app_compose(replace(self.app, image=_OTHER_CONTAINER)))
+        if Fault.FOREIGN_KMS_KEY in faults:
+            foreign = Kms.create(self.clock()).release(APP_ID)
+            keys = replace(keys, app_key=foreign.app_key, app_key_signature=foreign.app_key_signature)
         kind = _LyingVm if Fault.HOST_LIES_ABOUT_REGISTERS in faults else ConfidentialVm
         return kind(host, boot, keys, clock=self.clock)
 

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from twinproof import Collateral, Evidence, TrustRoot, Verdict, Verifier, compare
+from twinproof.dstack.key_chain import KeyVerdict, judge_key
 from twinproof.errors import Malformed, TwinproofError, Unavailable
 from twinproof.evidence.evidence import Origin
 from twinproof.evidence.nonce import challenge_for
@@ -42,6 +43,7 @@ CAUGHT_BESIDE_ANOTHER = {
     Fault.DIFFERENT_COMPOSE: "compare.compose_hash",
 }
 CAUGHT_IN_INFO = {Fault.HOST_LIES_ABOUT_REGISTERS: "dstack.guest_claims"}
+CAUGHT_IN_A_KEY = {Fault.FOREIGN_KMS_KEY: "keys.root_pinned"}
 CAUGHT_IN_THE_ANSWER = {
     Fault.REPLAYED_QUOTE: "evidence.nonce",
     Fault.STALE_NONCE: "evidence.nonce",
@@ -101,7 +103,8 @@ def failed(verdict: Verdict) -> list[str]:
 
 
 def test_every_fault_has_its_place_here() -> None:
-    assert {*CAUGHT_ALONE, *CAUGHT_BESIDE_ANOTHER, *CAUGHT_IN_INFO, *CAUGHT_IN_THE_ANSWER, *NO_EVIDENCE} == set(Fault)
+    in_evidence = {*CAUGHT_ALONE, *CAUGHT_BESIDE_ANOTHER, *CAUGHT_IN_INFO, *CAUGHT_IN_THE_ANSWER}
+    assert in_evidence | {*CAUGHT_IN_A_KEY, *NO_EVIDENCE} == set(Fault)
     assert {*CAUGHT_IN_THE_ANSWER, *NO_EVIDENCE} == FRONT_FAULTS
 
 
@@ -125,6 +128,26 @@ def test_a_difference_is_caught_when_machines_are_compared(fault: Fault, check: 
     assert all(verdict.genuine for verdict in verdicts)
     proof = compare(verdicts)
     assert check in [item.id for item in proof.checks if item.status == "fail"]
+
+
+@pytest.mark.parametrize(("fault", "check"), CAUGHT_IN_A_KEY.items())
+def test_a_key_of_the_wrong_kms_is_caught_by_its_chain_and_by_nothing_else(fault: Fault, check: str) -> None:
+    provisioned = world_with(FaultAt(fault, "prod7"))
+    assert all(verdict.accepted for verdict in judge(provisioned))
+    assert key_of(provisioned, "prod9").proved
+    assert [item.id for item in key_of(provisioned, "prod7").failures] == [check]
+
+
+def key_of(provisioned: Provisioned, name: str) -> KeyVerdict:
+    vm = provisioned.vms[name]
+    answer = vm.keys.get_key("path", "purpose", "secp256k1")
+    return judge_key(
+        json.dumps({"key": answer.key.hex(), "signature_chain": [item.hex() for item in answer.signature_chain]}),
+        source=name,
+        app_id=vm.app_id,
+        kms_root=provisioned.kms.root_public_key,
+        purpose="purpose",
+    )
 
 
 @pytest.fixture(scope="module")

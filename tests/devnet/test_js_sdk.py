@@ -15,6 +15,7 @@ from eth_hash.auto import keccak
 from eth_keys.datatypes import PrivateKey, Signature
 
 from running_agent import running_agent
+from twinproof.dstack.key_chain import judge_key
 from twinproof_devnet.boot import Boot
 from twinproof_devnet.compose import ToyApp, app_compose
 
@@ -77,6 +78,16 @@ def test_the_official_javascript_client_sees_what_the_python_client_sees(package
             assert seen["key"] == key.key
             assert seen["ed25519"] == client.get_key("a/path", "a purpose", "ed25519").key
             assert kms_root_of(seen, agent.vm.app_id) == kms.root_public_key
+            for printed, purpose in (("printed_key", "a purpose"), ("printed_signature", None)):
+                verdict = judge_key(
+                    seen[printed],
+                    source=printed,
+                    app_id=agent.vm.app_id,
+                    kms_root=kms.root_public_key,
+                    purpose=purpose,
+                    data=None if purpose else b"\x01\x02",
+                )
+                assert (printed, verdict.failures, verdict.proved) == (printed, (), True)
             assert seen["app_name"] == client.info().app_name == "t\u00f6y"
             assert seen["compose_hash"] == client.info().compose_hash
             assert seen["app_compose"] == client.info().tcb_info.app_compose

@@ -25,6 +25,8 @@ process.stdout.write(JSON.stringify({
   event_log: quote.event_log,
   key: hex(key.key),
   chain: key.signature_chain.map(hex),
+  printed_key: JSON.stringify(key),
+  printed_signature: JSON.stringify(signed),
   ed25519: hex(ed25519.key),
   tls: tls.certificate_chain.length,
   compose_hash: info.compose_hash,
