@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from twinproof.dcap.collateral import Collateral
 from twinproof.dstack.compose_file import scan_compose_file
 from twinproof.dstack.unmeasured import OPEN_CODE, unmeasured_inputs
 from twinproof.errors import Malformed
-from twinproof.evidence.bundle import bundle_to_json
+from twinproof.evidence.bundle import bundle_to_json, parse_bundle
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
 from twinproof.policy import Machine, Pins, Policy
@@ -293,3 +294,31 @@ def test_a_certificate_in_a_file_is_nothing_that_this_tool_saw() -> None:
     texts = [" ".join(verdict_text(judge(item), now=AT).split()) for item in (evidence, edited(evidence, stored=True))]
     assert [text.count("the certificate that this tool saw") for text in texts] == [1, 0]
     assert "the certificate that a file says was seen" in texts[1]
+
+
+def test_no_mixture_of_honest_bundles_proves_more_than_they_do() -> None:
+    """Members swapped, dropped and spoiled at random: what is proved rests on what was measured."""
+    chance = random.Random(20261124)
+    honest, twin = (json.loads(bundle_to_json(one.evidence())) for one in twins())
+    newer = json.loads(bundle_to_json(replace(twins()[1], said={"version": "9.9.9"}).evidence()))
+    names = [name for name in twin if name not in {"collateral", "schema"}]
+    judges = verifier(Policy(pins=Pins(version="1.2.0", compose_hash=hashlib.sha256(COMPOSE.encode()).digest())))
+    first, outcomes = judges.verify(parse_bundle(json.dumps(honest))), set()
+    for _ in range(500):
+        mixed = dict(twin)
+        for name in chance.choices(names, k=chance.randint(1, 3)):
+            value = chance.choice([honest, newer]).get(name)
+            if isinstance(value, str) and value and chance.random() < 0.3:
+                at = chance.randrange(len(value))
+                value = value[:at] + chance.choice('0f{",: ') + value[at + 1 :]
+            mixed[name] = value
+        try:
+            verdict = judges.verify(parse_bundle(json.dumps({k: v for k, v in mixed.items() if v is not None})), at=AT)
+        except Malformed:
+            continue
+        proof = compare([first, verdict])
+        outcomes.add(proof.outcome)
+        if proof.complete:
+            changed = {name for name in twin if mixed[name] != twin[name]}
+            assert changed <= {"origin", "vm_config"}  # which nothing measures, and no row is taken from
+    assert {Outcome.COMPLETE, Outcome.NOT_GENUINE, Outcome.DIFFERENT} <= outcomes
