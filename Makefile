@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := src enclave/src tests bench
 
-.PHONY: setup demo test check conformance format lint types lock bench clean
+.PHONY: setup demo test check conformance fuzz format lint types lock bench clean
 
 setup: $(READY)
 
@@ -35,6 +35,12 @@ conformance: setup
 	  $(BIN)/python tests/conformance/run.py --verifier "$(VERIFIER)" --stream --passes 2 $$directory/corpus; \
 	  code=$$?; rm -rf $$directory; exit $$code
 
+# A coverage-guided fuzzer over every reader of untrusted bytes, SECONDS each; the bounded run is part of `make check`.
+SECONDS ?= 60
+fuzz: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	$(BIN)/python tests/fuzz/longer.py --seconds $(SECONDS) $(TARGETS)
+
 lint: setup
 	$(BIN)/ruff check $(SOURCES)
 
@@ -50,6 +56,8 @@ lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --extra chain --extra devnet --extra release --extra second-opinion --extra web pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  requirements/fuzz.in -o requirements/fuzz.txt
 
 # Minutes; writes docs/BENCHMARKS.md. ARGUMENTS="--only quotes --rounds 5" prints one scenario instead.
 bench: setup

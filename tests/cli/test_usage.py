@@ -86,6 +86,7 @@ def test_malformed_evidence_is_exit_3_and_names_the_place(
         ("[machines.prod9]\ndevice_id = '00'", "wrong length"),
         ("[policies]", "unknown key"),
         ("= 1", "not a TOML file"),
+        ("a = " + "9" * 5000, "not a TOML file"),
     ],
 )
 def test_a_configuration_with_a_mistake_is_exit_2(

@@ -78,7 +78,7 @@ def policy_of(arguments: argparse.Namespace, configuration: Configuration) -> Po
 def _parsed(raw: bytes, name: str, parse: Callable[[Fields], Parsed]) -> Parsed:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
         raise UsageError(f"not a TOML file: {error}", where=name) from error
     try:
         return parse(Fields(document, name))

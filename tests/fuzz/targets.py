@@ -1,0 +1,177 @@
+"""Every reader of bytes that somebody else chose, by name. Each may end in a value or in a TwinproofError."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+from simulated import AT, pki
+from twinproof.cli import configuration
+from twinproof.conformance.stream import answers
+from twinproof.dcap.certificates import load_certificate
+from twinproof.dcap.collateral import Collateral
+from twinproof.dcap.crl import check_not_revoked, load_crl
+from twinproof.dcap.pck import parse_pck_extension
+from twinproof.dcap.pem import pem_certificates
+from twinproof.dcap.qe_identity import parse_qe_identity
+from twinproof.dcap.roots import TrustRoot
+from twinproof.dcap.tcb_info import parse_tcb_info
+from twinproof.dcap.verify import PLAN, appraise
+from twinproof.dstack.app_compose import parse_app_compose
+from twinproof.dstack.app_info import parse_app_info
+from twinproof.dstack.attestation import parse_versioned_attestation
+from twinproof.dstack.authenticode import authenticode_sha384
+from twinproof.dstack.boot import read_boot
+from twinproof.dstack.checksum_list import parse_checksums
+from twinproof.dstack.compose_file import scan_compose_file
+from twinproof.dstack.event_log import parse_event_log
+from twinproof.dstack.get_quote import parse_quote_answer
+from twinproof.dstack.guest_info import parse_guest_info
+from twinproof.dstack.image_metadata import parse_metadata
+from twinproof.dstack.kernel import patched_kernel
+from twinproof.dstack.key_answer import parse_key_answer
+from twinproof.dstack.measurement_document import parse_measurement_document
+from twinproof.dstack.message_pack import unpack
+from twinproof.dstack.ra_tls import read_ra_tls_certificate
+from twinproof.dstack.td_hob import parse_witness
+from twinproof.dstack.tdvf import parse_tdvf
+from twinproof.dstack.unmeasured import unmeasured_inputs
+from twinproof.dstack.vm_config import parse_vm_config
+from twinproof.evidence import carrier
+from twinproof.evidence.bundle import parse_bundle
+from twinproof.evidence.statement import parse_statement
+from twinproof.ledger import Ledger
+from twinproof.memo import Memo
+from twinproof.sources.files import evidence_from_bytes
+from twinproof.sources.tar_stream import read_tar
+from twinproof.tdx.ccel import parse_ccel
+from twinproof.tdx.quote import parse_quote
+from twinproof.verifier import Verifier
+
+__all__ = ["TARGETS", "Target"]
+
+Target = Callable[[bytes], object]
+
+
+def _text(data: bytes) -> str:
+    """Bytes that are no UTF-8 become halves of surrogate pairs, which JSON texts can hold."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _root() -> TrustRoot:
+    return TrustRoot.from_pem_or_der(pki().root.der)
+
+
+def _pem(data: bytes) -> None:
+    for der in pem_certificates(data, "chain"):
+        _certificate(der)
+
+
+def _certificate(data: bytes) -> None:
+    assert isinstance(load_certificate(data, "certificate").name, str)
+
+
+def _crl(data: bytes) -> None:
+    check_not_revoked(load_certificate(pki().root.der, "root"), load_crl(data, "CRL"), "CRL")
+
+
+def _verification(data: bytes) -> None:
+    """A quote and its collateral, spoiled together; no step may raise anything but what the ledger records."""
+    try:
+        given = json.loads(data)
+        quote, collateral = bytes.fromhex(given["quote"]), json.dumps(given["collateral"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    supplied = Collateral.from_json(collateral)
+    appraise(quote, supplied, at=AT, root=_root(), ledger=Ledger(PLAN), memo=Memo())
+
+
+def _event_log(data: bytes) -> None:
+    log = parse_event_log(_text(data))
+    log.check_digests()
+    for register in range(4):
+        assert len(log.replay(register)) == 48
+    read_boot(log)
+
+
+def _app_compose(data: bytes) -> None:
+    assert isinstance(unmeasured_inputs(_text(data)), tuple)
+    parse_app_compose(_text(data))
+
+
+def _verdict(data: bytes) -> None:
+    evidence = parse_bundle(data)
+    if evidence.collateral is not None:
+        verdict = Verifier(roots=(_root(),)).verify(evidence, at=AT)
+        json.dumps(verdict.to_json())
+
+
+def _bundle(data: bytes) -> None:
+    carrier.unpack(parse_bundle(data))
+
+
+def _evidence_file(data: bytes) -> None:
+    carrier.unpack(evidence_from_bytes(data, "file"))
+
+
+def _kernel(data: bytes) -> None:
+    authenticode_sha384(data)
+    patched_kernel(data, initrd_size=70_000)
+
+
+def _archive(data: bytes) -> None:
+    for file in read_tar(io.BytesIO(data).read):
+        assert sum(map(len, file.chunks)) == file.size
+
+
+def _toml(data: bytes) -> None:
+    configuration._parsed(data, "twinproof.toml", configuration._configuration)
+
+
+def _policy(data: bytes) -> None:
+    configuration._parsed(data, "policy", configuration._policy)
+
+
+def _conformance_stream(data: bytes) -> None:
+    for line in answers([b'"path"' if b'"/' in data else data]):  # no path of this machine is opened
+        json.loads(line)
+
+
+TARGETS: dict[str, Target] = {
+    "quote": parse_quote,
+    "pem": _pem,
+    "certificate": _certificate,
+    "sgx_extension": parse_pck_extension,
+    "crl": _crl,
+    "tcb_info": lambda data: parse_tcb_info(_text(data)),
+    "qe_identity": lambda data: parse_qe_identity(_text(data)),
+    "collateral": Collateral.from_json,
+    "verification": _verification,
+    "event_log": _event_log,
+    "vm_config": lambda data: parse_vm_config(_text(data)),
+    "attestation": parse_versioned_attestation,
+    "message_pack": lambda data: unpack(data, "attestation"),
+    "ra_tls": read_ra_tls_certificate,
+    "get_quote": parse_quote_answer,
+    "guest_info": parse_guest_info,
+    "app_compose": _app_compose,
+    "app_info": parse_app_info,
+    "compose_file": lambda data: scan_compose_file(_text(data)),
+    "statement": lambda data: parse_statement(_text(data)),
+    "bundle": _bundle,
+    "verdict": _verdict,
+    "evidence_file": _evidence_file,
+    "key_answer": parse_key_answer,
+    "measurement_document": parse_measurement_document,
+    "td_hob_witness": parse_witness,
+    "ccel": parse_ccel,
+    "firmware": parse_tdvf,
+    "kernel": _kernel,
+    "image_metadata": parse_metadata,
+    "checksum_list": parse_checksums,
+    "archive": _archive,
+    "policy": _policy,
+    "toml": _toml,
+    "conformance_stream": _conformance_stream,
+}
