@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 
 from real_vectors import vectors_directory
 from simulated import AT, host, members, pki, quote
