@@ -32,6 +32,7 @@ AROUND_THE_QUOTE = {
     "evidence.statement",
     "evidence.nonce",
     "evidence.agreement",
+    "evidence.ra_tls_claims",
     "evidence.tls_key",
     "dstack.event_digests",
     "dstack.rtmr3_replay",
