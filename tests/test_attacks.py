@@ -211,6 +211,14 @@ def test_a_name_of_the_evidences_own_never_looks_like_a_label(name: str) -> None
     assert judge(Instance().evidence()).title == "prod9-0.example"
 
 
+def test_the_address_that_a_file_names_gives_it_no_label_unless_its_device_id_does() -> None:
+    evidence = impostors("https://prod9.example")[0]
+    unpinned = Policy(machines=tuple(replace(machine, device_id=None) for machine in MACHINES))
+    assert judge(evidence, unpinned).title == "prod9 (US-WEST)"  # asked there by this tool
+    assert judge(edited(evidence, stored=True), unpinned).title == "prod9.example"
+    assert judge(edited(evidence, stored=True), Policy(machines=MACHINES)).exit_code == 4
+
+
 def test_a_file_is_never_evidence_about_now() -> None:
     bundle = evidence_from_bytes(bundle_to_json(Instance().evidence()).encode(), "bundle.json")
     verdict = judge(bundle)

@@ -235,7 +235,7 @@ class Verifier:
         elif carried is not None:
             theirs = self._second_opinion(carried.quote, collateral, at=at, root=root)
             check_second_opinion(self._second_opinion.name, theirs, appraisal, ledger)
-        machine = wanted.machine_of(self.policy, evidence.source, claims)
+        machine = wanted.machine_of(self.policy, evidence, claims)
         return Verdict(
             source=evidence.source,
             at=at,

@@ -203,23 +203,26 @@ def _check_statement_age(claims: Claims, policy: Policy, ledger: Ledger, at: int
             raise Refused("the statement is too old", got=f"{age} s", expected=f"at most {limit} s")
 
 
-def machine_of(policy: Policy, source: str, claims: Claims) -> Machine | None:
+def machine_of(policy: Policy, evidence: Evidence, claims: Claims) -> Machine | None:
     """The configured machine at this URL; without one, that of the attested device id; then one whose name is claimed.
 
-    The last only where it can be held against a device id, which it then contradicts.
+    The last only where it can be held against a device id, which it then contradicts; the URL of a file, which is its
+    maker's word, likewise.
     """
-    url = source.rstrip("/")
-    by_url = next((machine for machine in policy.machines if machine.url and machine.url.rstrip("/") == url), None)
+    source, url = evidence.source, evidence.source.rstrip("/")
+    pinned = [machine for machine in policy.machines if machine.device_id is not None]
+    believed = pinned if evidence.stored else policy.machines
+    by_url = next((machine for machine in believed if machine.url and machine.url.rstrip("/") == url), None)
     if by_url is not None or claims.platform is None:
         return by_url
     device_id = claims.platform.device_id
     attested = next((machine for machine in policy.machines if machine.device_id == device_id), None)
-    claimed = (m for m in policy.machines if m.device_id is not None and short_source(source) in m.labels)
+    claimed = (machine for machine in pinned if short_source(source) in machine.labels)
     return attested or next(claimed, None)
 
 
 def _check_machine(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:
-    machine = machine_of(policy, evidence.source, claims)
+    machine = machine_of(policy, evidence, claims)
     if machine is None or claims.platform is None:
         ledger.not_checked("policy.machine", "no machine in twinproof.toml has this URL or this device id")
         return
