@@ -99,6 +99,17 @@ def test_the_document_that_ends_first_decides(name: str) -> None:
     assert not kept.usable(kept.end)
 
 
+def test_a_set_that_says_it_lives_for_ever_is_kept_for_a_month_at_most() -> None:
+    """Dates are read before any signature is: an intermediary can write what it likes into them."""
+    members = make(PKI, NOW)
+    for name in ("tcb_info", "qe_identity"):
+        members[name] = json.dumps({**json.loads(members[name]), "nextUpdate": "9999-12-31T23:59:59Z"})
+    list_of_nobody = make(PKI, NOW)["root_ca_crl"]  # it lives a year
+    kept = Kept.of(Collateral.from_json(json.dumps({**members, "pck_crl": list_of_nobody})), NOW)
+    assert kept.end <= NOW + 32 * DAY
+    assert not kept.fresh(NOW + 17 * DAY)
+
+
 def test_an_error_is_not_remembered(cache: CollateralCache) -> None:
     service = Service(Unavailable("down"), FIRST, cache=cache)
     with pytest.raises(Unavailable):

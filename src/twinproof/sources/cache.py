@@ -28,6 +28,8 @@ Key = tuple[str, ...]
 """Everything that decides what is asked for: addresses of the service, TEE, FMSPC, CA."""
 _MAX_BYTES = 8 << 20
 _MAX_IN_MEMORY = 64
+_LONGEST = 32 * 86400
+"""Seconds. Intel's documents live 30 days; nobody has verified yet what a set says about itself."""
 _MEMBERS = {"key", "fetched_at", "collateral"}
 
 
@@ -49,7 +51,7 @@ class Kept:
             collateral,
             fetched_at,
             max(info.issue_date, identity.issue_date, *(crl.this_update for crl in crls)),
-            min(info.next_update, identity.next_update, *(crl.next_update for crl in crls)),
+            min(info.next_update, identity.next_update, fetched_at + _LONGEST, *(crl.next_update for crl in crls)),
         )
 
     def usable(self, at: int) -> bool:
