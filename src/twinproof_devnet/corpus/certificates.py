@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
 
-from twinproof_devnet.certificate import Issued
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from twinproof_devnet.certificate import Change, Issued
 from twinproof_devnet.collateral import make
 from twinproof_devnet.corpus.case import Case, Rule
 from twinproof_devnet.corpus.rig import REPORT_DATA, TD, Rig, edited
@@ -28,6 +32,8 @@ _DEMANDED_BY_ALL = {
     "an RSA key",
     "an unknown critical extension",
 }
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
 _ROOT_DEFECTS = ("the CA flag the other way round", "the wrong key usage", "expired", "not yet valid")
 
 
@@ -36,6 +42,7 @@ def certificate_cases(rig: Rig) -> Iterator[Case]:
     yield from _defects(rig)
     yield from _chains(rig)
     yield from _roots(rig)
+    yield from _restricted(rig)
     yield from _sgx_extensions(rig)
     yield from _signers(rig)
 
@@ -105,8 +112,45 @@ def _chains(rig: Rig) -> Iterator[Case]:
     yield rig.refuse(
         _PCK, "signer-as-leaf", "the TCB Signing certificate as a machine", quote=rig.quote(tampering=tampering)
     )
+    yield _stray_bits(rig)
     wrong_ca = pem(leaf, rig.pki.processor_ca, root)
     yield chained("other-ca", "a leaf of the Platform CA beside the Processor CA", wrong_ca)
+
+
+def _stray_bits(rig: Rig) -> Case:
+    """A second text for the same certificate: the last letter before the padding holds bits that nobody reads."""
+    host = rig.host
+    while b"=\n-----END" not in host.pck.pem.encode():  # the length of a signature varies
+        host = TdxHost.create(rig.pki, rig.at)
+    body, end, rest = host.pck_chain.partition(b"=\n-----END")
+    letters = body.rstrip(b"=")
+    changed = letters[:-1] + _BASE64[_BASE64.index(letters[-1:]) + 1 :][:1] + body[len(letters) :]
+    host = replace(host, pck_chain=changed + end + rest)
+    description = "base64 with bits beyond the last byte"
+    return rig.refuse(_PCK, "stray-bits", description, quote=rig.quote(host=host), rule=Rule.STRICT)
+
+
+def _restricted(rig: Rig) -> Iterator[Case]:
+    def with_leaf(name: str, description: str, change: Change) -> Case:
+        quote = rig.quote(host=TdxHost.create(rig.pki, rig.at, change=change))
+        return rig.refuse(_PCK, f"leaf-{name}", f"PCK certificate: {description}", quote=quote, rule=Rule.STRICT)
+
+    usage = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
+    yield with_leaf(
+        "for-code-signing", "good for signing code only", lambda recipe: replace(recipe, extra=(*recipe.extra, usage))
+    )
+    yield with_leaf("of-1969", "valid since 1969", lambda recipe: replace(recipe, not_before=-86_400))
+    der = rig.host.pck.der
+    at = der.rindex(_ECDSA_WITH_SHA256) + len(_ECDSA_WITH_SHA256) - 1
+    body = base64.encodebytes(edited(der, at, b"\x03")).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n{rig.pki.platform_ca.pem}{rig.pki.root.pem}"
+    tampering = Tampering(certification=CertificationData(5, pem.encode()))
+    yield rig.refuse(
+        _PCK,
+        "leaf-two-algorithms",
+        "PCK certificate: the algorithm outside the signed part is another one than inside",
+        quote=rig.quote(tampering=tampering),
+    )
 
 
 def _roots(rig: Rig) -> Iterator[Case]:
