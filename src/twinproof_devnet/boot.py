@@ -22,8 +22,9 @@ from eth_hash.auto import keccak
 
 from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
 from twinproof_devnet.event_log import RUNTIME_EVENT, Event, replay, runtime_event
-from twinproof_devnet.firmware import Image, Shape, firmware_events, vm_config
+from twinproof_devnet.firmware import Shape, firmware_events, vm_config
 from twinproof_devnet.host import TdMeasurements
+from twinproof_devnet.image import Image
 
 __all__ = ["Boot", "KeyProvider"]
 

@@ -35,6 +35,8 @@ class Fault(StrEnum):
     SAME_MACHINE_TWICE = "same_machine_twice"
     DEBUG_TD = "debug_td"
     DIFFERENT_IMAGE = "different_image"
+    DEV_IMAGE = "dev_image"
+    MALICIOUS_IMAGE = "malicious_image"
     DIFFERENT_COMPOSE = "different_compose"
     FOREIGN_KMS_KEY = "foreign_kms_key"
     HOST_LIES_ABOUT_REGISTERS = "host_lies_about_registers"
@@ -81,7 +83,9 @@ _CATALOGUE: dict[Fault, tuple[Place, str]] = {
     Fault.OTHER_ROOT: (Place.MACHINE, "The machine's certificate comes from a root of the attacker's own."),
     Fault.SAME_MACHINE_TWICE: (Place.MACHINE, "The instance runs on the first machine, under another name."),
     Fault.DEBUG_TD: (Place.VM, "The TD runs in debug mode: its host can read its memory."),
-    Fault.DIFFERENT_IMAGE: (Place.VM, "The VM boots another guest image: the development one."),
+    Fault.DIFFERENT_IMAGE: (Place.VM, "The VM boots another guest image: that of another version."),
+    Fault.DEV_IMAGE: (Place.VM, "The VM boots the development image: whoever runs the machine can log in to it."),
+    Fault.MALICIOUS_IMAGE: (Place.VM, "The VM boots another kernel than the one of the image that it names."),
     Fault.DIFFERENT_COMPOSE: (Place.VM, "The VM runs another app-compose: another container image."),
     Fault.FOREIGN_KMS_KEY: (Place.VM, "The app's keys come from another KMS than the one that was measured."),
     Fault.HOST_LIES_ABOUT_REGISTERS: (Place.VM, "Info shows registers that the quote does not have."),

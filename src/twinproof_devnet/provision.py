@@ -13,8 +13,9 @@ from twinproof_devnet.collateral_service import Publication
 from twinproof_devnet.compose import ToyApp, app_compose
 from twinproof_devnet.confidential_vm import ConfidentialVm
 from twinproof_devnet.faults import Fault, FaultAt, Place, active
-from twinproof_devnet.firmware import Image, Shape
+from twinproof_devnet.firmware import Shape
 from twinproof_devnet.host import TdxHost
+from twinproof_devnet.image import Image
 from twinproof_devnet.kms import AppKeys, Kms
 from twinproof_devnet.machine import Machine
 from twinproof_devnet.pki import Pki
@@ -24,6 +25,7 @@ from twinproof_devnet.tcb_levels import OLDER
 __all__ = ["APP_ID", "Provisioned", "provision"]
 
 APP_ID = hashlib.sha256(b"twinproof devnet app contract").digest()[:20]
+OTHER_VERSION = "0.5.9"
 _DEBUG = 1
 _OTHER_CONTAINER = f"registry.invalid/toy-example@sha256:{hashlib.sha256(b'another image').hexdigest()}"
 
@@ -91,7 +93,11 @@ class Provisioned:
         if Fault.DEBUG_TD in faults:
             boot = replace(boot, td_attributes=boot.td_attributes | _DEBUG)
         if Fault.DIFFERENT_IMAGE in faults:
+            boot = replace(boot, image=Image(OTHER_VERSION))
+        if Fault.DEV_IMAGE in faults:
             boot = replace(boot, image=Image(dev=True))
+        if Fault.MALICIOUS_IMAGE in faults:
+            boot = replace(boot, image=replace(boot.image, backdoor=True))
         if Fault.DIFFERENT_COMPOSE in faults:
             boot = replace(boot, app_compose=app_compose(replace(self.app, image=_OTHER_CONTAINER)))
         if Fault.FOREIGN_KMS_KEY in faults:

@@ -40,6 +40,7 @@ AROUND_THE_QUOTE = {
     "dstack.boot_events",
     "dstack.compose_hash",
     "dstack.mr_config_id",
+    "dstack.image_registers",
     "dstack.app_id",
     "dstack.os_image_hash",
     "dstack.key_provider",

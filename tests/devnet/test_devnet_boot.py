@@ -11,7 +11,8 @@ import pytest
 from twinproof_devnet.boot import Boot, KeyProvider
 from twinproof_devnet.compose import ToyApp, app_compose
 from twinproof_devnet.event_log import runtime_event
-from twinproof_devnet.firmware import Image, Shape
+from twinproof_devnet.firmware import Shape
+from twinproof_devnet.image import Image
 
 KMS = KeyProvider("kms", "3059")
 VERSIONS = ["0.4.2", "0.5.0", "0.5.3", "0.5.5", "0.5.8", "0.6.0"]

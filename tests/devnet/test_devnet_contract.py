@@ -8,20 +8,28 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twinproof import Collateral, Evidence, TrustRoot, Verdict, Verifier, compare
 from twinproof.dstack.key_chain import KeyVerdict, judge_key
+from twinproof.dstack.td_hob import parse_witness, td_hob_digest
 from twinproof.errors import Malformed, TwinproofError, Unavailable
 from twinproof.evidence.evidence import Origin
 from twinproof.evidence.nonce import challenge_for
 from twinproof.sources.http import HttpClient
 from twinproof.sources.instance import fetch_evidence
 from twinproof.sources.limits import Limits
+from twinproof.verdict import Status
 from twinproof_devnet.collateral_service import CollateralService
 from twinproof_devnet.confidential_vm import ConfidentialVm
 from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt
+from twinproof_devnet.firmware import Shape
 from twinproof_devnet.front import Front
+from twinproof_devnet.image import Image
 from twinproof_devnet.provision import Provisioned, provision
+from twinproof_devnet.td_hob import td_hob_digest as devnet_td_hob_digest
+from twinproof_devnet.td_hob import witness
 from twinproof_devnet.world import World
 
 AT = 1_790_000_000
@@ -36,10 +44,12 @@ CAUGHT_ALONE = {
     Fault.OTHER_ROOT: "dcap.pck_chain",
     Fault.TCB_OUT_OF_DATE: "policy.tcb_status",
     Fault.DEBUG_TD: "policy.report_attributes",
+    Fault.MALICIOUS_IMAGE: "dstack.image_registers",
 }
 CAUGHT_BESIDE_ANOTHER = {
     Fault.SAME_MACHINE_TWICE: "compare.machine",
     Fault.DIFFERENT_IMAGE: "compare.os_image",
+    Fault.DEV_IMAGE: "compare.os_image",
     Fault.DIFFERENT_COMPOSE: "compare.compose_hash",
 }
 CAUGHT_IN_INFO = {Fault.HOST_LIES_ABOUT_REGISTERS: "dstack.guest_claims"}
@@ -148,6 +158,37 @@ def key_of(provisioned: Provisioned, name: str) -> KeyVerdict:
         kms_root=provisioned.kms.root_public_key,
         purpose="purpose",
     )
+
+
+SHAPES = [Shape(memory_size=2 << 30, qemu_version="8.2.2"), Shape(cpu_count=16, memory_size=64 << 30)]
+
+
+def test_machines_of_other_shapes_have_another_rtmr0_and_prove_the_same_image() -> None:
+    verdicts = judge(provision(MACHINES, (), clock=lambda: AT, shapes=dict(zip(MACHINES, SHAPES, strict=True))))
+    for verdict in verdicts:
+        assert verdict.check("dstack.image_registers").status is Status.PASS
+        assert verdict.claims.software is not None
+        assert verdict.claims.software.recomputed_image == Image().os_image_hash
+    assert len({verdict.claims.registers and verdict.claims.registers.rtmr0 for verdict in verdicts}) == 2
+
+
+def test_a_development_image_is_proved_to_be_one_by_its_own_hash() -> None:
+    (verdict,) = judge(provision(("prod9",), [FaultAt(Fault.DEV_IMAGE)], clock=lambda: AT))
+    assert verdict.claims.software is not None
+    assert verdict.claims.software.recomputed_image == Image(dev=True).os_image_hash != Image().os_image_hash
+
+
+def test_a_malicious_image_is_named_by_the_kernel_that_booted() -> None:
+    (verdict,) = judge(provision(("prod9",), [FaultAt(Fault.MALICIOUS_IMAGE)], clock=lambda: AT))
+    check = verdict.check("dstack.image_registers")
+    assert check.error == "Contradiction"
+    assert check.reason.startswith("RTMR1 event 0, kernel: the quote's RTMR1 is not what this image produces")
+    assert (check.got, check.expected) == (Image(backdoor=True).booted_kernel_digest.hex(), Image().kernel_digest.hex())
+
+
+@given(st.integers(0xB0000000 // 4096, 1 << 40).map(lambda pages: 4096 * pages))
+def test_both_sides_rebuild_the_same_memory_map(memory_size: int) -> None:
+    assert td_hob_digest(parse_witness(witness()), memory_size) == devnet_td_hob_digest(memory_size)
 
 
 @pytest.fixture(scope="module")

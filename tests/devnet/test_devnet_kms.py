@@ -17,8 +17,8 @@ from twinproof.dstack.app_info import parse_app_info
 from twinproof.dstack.ra_tls import read_ra_tls_certificate
 from twinproof_devnet.boot import Boot
 from twinproof_devnet.confidential_vm import ConfidentialVm
-from twinproof_devnet.firmware import Image
 from twinproof_devnet.host import TdxHost
+from twinproof_devnet.image import Image
 from twinproof_devnet.kms import AppKeys, Kms, derive_key
 from twinproof_devnet.pki import Pki
 from twinproof_devnet.ra_tls import report_data

@@ -11,10 +11,10 @@ from twinproof_devnet.boot import Boot, KeyProvider
 from twinproof_devnet.corpus.case import Case, Kind
 from twinproof_devnet.corpus.rig import Json, Rig
 from twinproof_devnet.event_log import RUNTIME_EVENT, Event, replay, runtime_event
-from twinproof_devnet.firmware import Image
+from twinproof_devnet.image import Image
 from twinproof_devnet.pki import Pki
 
-__all__ = ["bundle_cases"]
+__all__ = ["Instance", "bundle_cases", "judged", "refused"]
 
 _URL = "https://prod9.example"
 _SESSION = bytes(range(32))
@@ -35,7 +35,7 @@ def _log(events: Iterable[Event]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Instance:
+class Instance:
     """One boot and what the app states about it. `events` replaces those of the boot, in registers and log alike."""
 
     rig: Rig
@@ -96,25 +96,25 @@ class _Instance:
         }
         return {name: value for name, value in members.items() if value is not None}
 
-    def with_events(self, change: Sequence[Event]) -> _Instance:
+    def with_events(self, change: Sequence[Event]) -> Instance:
         return replace(self, events=tuple(change))
 
 
 def bundle_cases(rig: Rig) -> Iterator[Case]:
     """Accepted bundles, and one defect for each check of what is around the quote."""
-    good = _Instance(rig)
-    yield _case(rig, "accept.kms", "a guest with a KMS", good.bundle())
+    good = Instance(rig)
+    yield judged(rig, "accept.kms", "a guest with a KMS", good.bundle())
     without_kms = Boot()
     without_kms = replace(
         without_kms, app_compose=_with(without_kms.app_compose, key_provider="none", kms_enabled=False)
     )
-    yield _case(rig, "accept.no-kms", "a guest without a KMS", _Instance(rig, without_kms).bundle())
+    yield judged(rig, "accept.no-kms", "a guest without a KMS", Instance(rig, without_kms).bundle())
     later = replace(good.boot, app_events=(("signup", b"\x01"), ("compose-hash", bytes(32))))
     name = "accept.app-events"
-    yield _case(
-        rig, name, "the app measured events of its own, one named as a boot event", _Instance(rig, later).bundle()
+    yield judged(
+        rig, name, "the app measured events of its own, one named as a boot event", Instance(rig, later).bundle()
     )
-    yield _case(rig, "accept.no-app-compose", "without the app-compose text", good.bundle(app_compose=None))
+    yield judged(rig, "accept.no-app-compose", "without the app-compose text", good.bundle(app_compose=None))
     yield from _carriers(rig, good)
     yield from _statements(rig, good)
     yield from _logs(rig, good)
@@ -126,38 +126,38 @@ def _with(app_compose: str, **members: object) -> str:
     return json.dumps(json.loads(app_compose) | members, indent=2)
 
 
-def _case(rig: Rig, name: str, description: str, bundle: Json | bytes, stage: str = "") -> Case:
+def judged(rig: Rig, name: str, description: str, bundle: Json | bytes, stage: str = "") -> Case:
     data = bundle if isinstance(bundle, bytes) else json.dumps(bundle, indent=1).encode()
     files = {"bundle.json": data, "root.der": rig.pki.root.der}
     status = "" if stage else "UpToDate"
     return Case(f"bundle.{name}", Kind.BUNDLE, description, files, rig.at, stage, status)
 
 
-def _refused(rig: Rig, stage: str, name: str, description: str, bundle: Json | bytes) -> Case:
-    return _case(rig, f"{stage.rpartition('.')[2]}.{name}", description, bundle, stage)
+def refused(rig: Rig, stage: str, name: str, description: str, bundle: Json | bytes) -> Case:
+    return judged(rig, f"{stage.rpartition('.')[2]}.{name}", description, bundle, stage)
 
 
-def _carriers(rig: Rig, good: _Instance) -> Iterator[Case]:
+def _carriers(rig: Rig, good: Instance) -> Iterator[Case]:
     stage = "bundle"
     text = json.dumps(good.bundle()).encode()
-    yield _refused(rig, stage, "cut", "the file is cut off", text[:-10])
-    yield _refused(rig, stage, "two-quotes", "two members hold a quote", good.bundle(attestation="00"))
-    yield _refused(rig, stage, "no-quote", "no quote at all", good.bundle(quote=None))
-    yield _refused(rig, stage, "unknown-member", "a member that nobody knows", good.bundle(note="trust me"))
-    yield _refused(rig, stage, "schema", "another schema", good.bundle(schema="twinproof/evidence/v2"))
+    yield refused(rig, stage, "cut", "the file is cut off", text[:-10])
+    yield refused(rig, stage, "two-quotes", "two members hold a quote", good.bundle(attestation="00"))
+    yield refused(rig, stage, "no-quote", "no quote at all", good.bundle(quote=None))
+    yield refused(rig, stage, "unknown-member", "a member that nobody knows", good.bundle(note="trust me"))
+    yield refused(rig, stage, "schema", "another schema", good.bundle(schema="twinproof/evidence/v2"))
     quote = bytearray.fromhex(str(good.bundle()["quote"]))
     quote[200] ^= 1
     forged = good.bundle(quote=bytes(quote).hex())
-    yield _refused(rig, "dcap.quote_signature", "register", "a register in the quote was edited", forged)
+    yield refused(rig, "dcap.quote_signature", "register", "a register in the quote was edited", forged)
     attestation = good.bundle(quote=None, attestation="0000ff")
-    yield _refused(rig, "evidence.carrier", "broken", "a versioned attestation that cannot be read", attestation)
+    yield refused(rig, "evidence.carrier", "broken", "a versioned attestation that cannot be read", attestation)
 
 
-def _statements(rig: Rig, good: _Instance) -> Iterator[Case]:
+def _statements(rig: Rig, good: Instance) -> Iterator[Case]:
     edited = good.statement().replace('"signup_count":3', '"signup_count":4')
-    yield _refused(rig, "evidence.report_data", "edited", "the statement was edited", good.bundle(statement=edited))
+    yield refused(rig, "evidence.report_data", "edited", "the statement was edited", good.bundle(statement=edited))
     spaced = good.statement().replace(",", ", ", 1)
-    yield _refused(rig, "evidence.report_data", "space", "a space in the statement", good.bundle(statement=spaced))
+    yield refused(rig, "evidence.report_data", "space", "a space in the statement", good.bundle(statement=spaced))
     forms: dict[str, Json] = {
         "unknown-member": {"note": "trust me"},
         "version": {"version": "one"},
@@ -166,29 +166,29 @@ def _statements(rig: Rig, good: _Instance) -> Iterator[Case]:
     }
     for name, said in forms.items():
         bundle = replace(good, said=said).bundle()
-        yield _refused(rig, "evidence.statement", name, f"a signed statement of another form: {name}", bundle)
+        yield refused(rig, "evidence.statement", name, f"a signed statement of another form: {name}", bundle)
     other_nonce = replace(good, said={"eat_nonce": "11" * 32}).bundle()
-    yield _refused(rig, "evidence.nonce", "replay", "the statement answers another nonce", other_nonce)
+    yield refused(rig, "evidence.nonce", "replay", "the statement answers another nonce", other_nonce)
     invented = good.bundle()["challenge"] | {"session": "22" * 32}  # type: ignore[operator]
     description = "the nonce does not come from the session"
-    yield _refused(rig, "evidence.nonce", "session", description, good.bundle(challenge=invented))
+    yield refused(rig, "evidence.nonce", "session", description, good.bundle(challenge=invented))
     relayed = good.bundle(source="https://prod7.example")
-    yield _refused(rig, "evidence.nonce", "relay", "asked of one address, shown as another's", relayed)
+    yield refused(rig, "evidence.nonce", "relay", "asked of one address, shown as another's", relayed)
     for name, value in (("compose_hash", "11" * 32), ("app_id", "11" * 20), ("instance_id", "11" * 20)):
         bundle = replace(good, said={name: value}).bundle()
-        yield _refused(rig, "evidence.agreement", name, f"the app states another {name} than was measured", bundle)
+        yield refused(rig, "evidence.agreement", name, f"the app states another {name} than was measured", bundle)
     seen = Pki.create(rig.at).root.der.hex()
     bundle = replace(good, said={"tls_spki_sha256": "11" * 32}).bundle(tls_certificate=seen)
-    yield _refused(rig, "evidence.tls_key", "other", "another TLS key than the one that was seen", bundle)
+    yield refused(rig, "evidence.tls_key", "other", "another TLS key than the one that was seen", bundle)
 
 
-def _logs(rig: Rig, good: _Instance) -> Iterator[Case]:
+def _logs(rig: Rig, good: Instance) -> Iterator[Case]:
     events = good.measured
     entries = json.loads(_log(events))
 
     def logged(stage: str, name: str, description: str, log: object) -> Case:
         text = log if isinstance(log, str) else json.dumps(log)
-        return _refused(rig, stage, name, description, good.bundle(event_log=text))
+        return refused(rig, stage, name, description, good.bundle(event_log=text))
 
     form = "evidence.carrier"
     yield logged(form, "log-no-json", "a log that is no JSON", "<html>")
@@ -213,7 +213,7 @@ def _logs(rig: Rig, good: _Instance) -> Iterator[Case]:
     yield logged("dstack.rtmr0_2_replay", "left-out", "an event of the firmware was left out", left)
 
 
-def _boots(rig: Rig, good: _Instance) -> Iterator[Case]:
+def _boots(rig: Rig, good: Instance) -> Iterator[Case]:
     """Events that were really measured, by a guest that no dstack version is."""
     stage = "dstack.boot_events"
     events = good.measured
@@ -222,7 +222,7 @@ def _boots(rig: Rig, good: _Instance) -> Iterator[Case]:
         return next(i for i, event in enumerate(events) if event.event == name)
 
     def boot(name: str, description: str, changed: Sequence[Event]) -> Case:
-        return _refused(rig, stage, name, description, good.with_events(changed).bundle())
+        return refused(rig, stage, name, description, good.with_events(changed).bundle())
 
     def inserted(before: str, name: str, payload: bytes) -> list[Event]:
         index = at(before)
@@ -244,30 +244,30 @@ def _boots(rig: Rig, good: _Instance) -> Iterator[Case]:
     yield boot("compose-hash-short", "a compose hash of 31 bytes", short)
 
 
-def _texts(rig: Rig, good: _Instance, without_kms: Boot) -> Iterator[Case]:
+def _texts(rig: Rig, good: Instance, without_kms: Boot) -> Iterator[Case]:
     compose = good.boot.app_compose
     unpinned = replace(good, mr_config_id=bytes(48))
     for name, text in (("newline", compose + "\n"), ("image", compose.replace("toy-example@", "other@"))):
         description = f"another app-compose text than was measured: {name}"
-        yield _refused(rig, "dstack.compose_hash", name, description, unpinned.bundle(app_compose=text))
+        yield refused(rig, "dstack.compose_hash", name, description, unpinned.bundle(app_compose=text))
     stage = "dstack.mr_config_id"
     other = replace(good, mr_config_id=b"\x01" + b"\x11" * 32 + bytes(15))
-    yield _refused(rig, stage, "other", "MR_CONFIG_ID names another compose file", other.bundle())
+    yield refused(rig, stage, "other", "MR_CONFIG_ID names another compose file", other.bundle())
     reserved = replace(good, mr_config_id=b"\x01" + good.boot.compose_hash + bytes(14) + b"\x01")
-    yield _refused(rig, stage, "reserved", "MR_CONFIG_ID with a reserved byte set", reserved.bundle())
+    yield refused(rig, stage, "reserved", "MR_CONFIG_ID with a reserved byte set", reserved.bundle())
     unknown = replace(good, mr_config_id=b"\xaa" * 48)
-    yield _refused(rig, stage, "unknown", "MR_CONFIG_ID of no known form", unknown.bundle())
-    chosen = _Instance(rig, replace(without_kms, app_id=_APP_ID, image=Image(version="0.5.0")))
+    yield refused(rig, stage, "unknown", "MR_CONFIG_ID of no known form", unknown.bundle())
+    chosen = Instance(rig, replace(without_kms, app_id=_APP_ID, image=Image(version="0.5.0")))
     description = "an app id that a guest without a KMS cannot have"
-    yield _refused(rig, "dstack.app_id", "chosen", description, chosen.bundle())
+    yield refused(rig, "dstack.app_id", "chosen", description, chosen.bundle())
     stage = "dstack.os_image_hash"
-    yield _refused(rig, stage, "array", "a VM configuration that is no object", good.bundle(vm_config="[]"))
+    yield refused(rig, stage, "array", "a VM configuration that is no object", good.bundle(vm_config="[]"))
     stage = "dstack.key_provider"
     kind = replace(good.boot, app_compose=_with(compose, key_provider="local", kms_enabled=False))
-    yield _refused(rig, stage, "kind", "keys from a KMS, wanted from the machine itself", _Instance(rig, kind).bundle())
+    yield refused(rig, stage, "kind", "keys from a KMS, wanted from the machine itself", Instance(rig, kind).bundle())
     pinned = replace(good.boot, app_compose=_with(compose, key_provider_id="11" * 91))
-    yield _refused(rig, stage, "other", "keys from another KMS than the pinned one", _Instance(rig, pinned).bundle())
+    yield refused(rig, stage, "other", "keys from another KMS than the pinned one", Instance(rig, pinned).bundle())
     info = json.dumps({"app_id": "11" * 20, "tcb_info": "{}"})
-    yield _refused(
+    yield refused(
         rig, "dstack.guest_claims", "app-id", "the guest agent claims another app id", good.bundle(guest_info=info)
     )

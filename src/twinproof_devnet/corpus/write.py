@@ -13,6 +13,7 @@ from twinproof_devnet.corpus.case import Case
 from twinproof_devnet.corpus.certificates import certificate_cases
 from twinproof_devnet.corpus.documents import document_cases
 from twinproof_devnet.corpus.enclaves import enclave_cases
+from twinproof_devnet.corpus.images import image_cases
 from twinproof_devnet.corpus.quotes import quote_cases
 from twinproof_devnet.corpus.ra_tls_bundles import ra_tls_cases
 from twinproof_devnet.corpus.revocation import revocation_cases
@@ -50,6 +51,7 @@ def all_cases(at: int) -> Iterator[Case]:
     yield from attribute_cases(rig)
     yield from bundle_cases(rig)
     yield from ra_tls_cases(rig)
+    yield from image_cases(rig)
 
 
 def write_corpus(directory: Path, at: int) -> int:
