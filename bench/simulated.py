@@ -34,6 +34,7 @@ class Platform:
     """One machine under one simulated root, with its collateral."""
 
     root_der: bytes
+    pki: Pki
     host: TdxHost
     collateral_text: str
     boot: Boot
@@ -43,7 +44,7 @@ class Platform:
         pki = Pki.create(AT)
         text = json.dumps(collateral.make(pki, AT))
         boot = Boot(key_provider=_KMS)
-        return cls(pki.root.der, TdxHost.create(pki, AT, name=name), text, boot)
+        return cls(pki.root.der, pki, TdxHost.create(pki, AT, name=name), text, boot)
 
     @property
     def root(self) -> TrustRoot:

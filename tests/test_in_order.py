@@ -88,20 +88,21 @@ def test_what_is_in_flight_comes_out_when_the_input_has_nothing_to_give() -> Non
 def test_only_the_item_at_which_a_worker_died_is_lost() -> None:
     def poisoned(items: Sequence[int]) -> list[str]:
         if 5 in items:
-            raise WorkerDied("killed", double(items[: items.index(5)]))
+            raise WorkerDied("killed", items.index(5))
         return double(items)
 
     executor = HereAndNow()
     results = list(in_order(chunks(4, 4, 4), executor, poisoned, lost=lost, window=2))
     assert results == [*double(range(5)), "lost 5: killed", *double(range(6, 12))]
-    assert executor.tasks == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11), (6, 7)]
+    assert executor.tasks == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11), (4,), (6, 7)]
 
 
-def test_a_worker_that_died_after_its_last_item_costs_nothing() -> None:
-    def died_late(items: Sequence[int]) -> list[str]:
-        raise WorkerDied("killed", double(items))
+def test_workers_that_die_again_and_again_lose_every_item_and_come_to_an_end() -> None:
+    def deadly(items: Sequence[int]) -> list[str]:
+        raise WorkerDied("killed", 2)
 
-    assert list(in_order(chunks(3), HereAndNow(), died_late, lost=lost, window=2)) == double(range(3))
+    results = list(in_order(chunks(7), HereAndNow(), deadly, lost=lost, window=2))
+    assert results == [f"lost {number}: killed" for number in range(7)]
 
 
 def test_where_the_item_is_not_known_each_is_tried_once_more_alone() -> None:

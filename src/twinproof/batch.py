@@ -27,11 +27,11 @@ class Chunk(Generic[Item]):
 
 
 class WorkerDied(BrokenExecutor):
-    """The process of a task ended before the task did. `finished` are the results it had given by then, in order."""
+    """The process of a task ended before it had answered. `finished` is the number of items it was through with."""
 
-    def __init__(self, what: str, finished: Sequence[object] = ()) -> None:
+    def __init__(self, what: str, finished: int = 0) -> None:
         super().__init__(what)
-        self.finished = tuple(finished)
+        self.finished = finished
 
 
 def in_order(
@@ -48,7 +48,7 @@ def in_order(
 
     A chunk of None says that the input has nothing to give just now: what is in flight is awaited before more is asked.
     `lost(item, death)` is the result of an item whose worker died. After a `WorkerDied` that is the item the worker was
-    at; the rest of its chunk goes to another worker. After any other of `deaths` it is not known which item it was:
+    at; those before and behind it go to another worker. After any other of `deaths` it is not known which item it was:
     they are tried again one at a time, each once. Other exceptions of `work` or of the input pass through.
     """
     if window < 1:
@@ -91,26 +91,23 @@ def _results(
     submit: _Submit[Item, Result],
     lost: Callable[[Item, BaseException], Result],
 ) -> Iterator[Result]:
-    while items:
-        try:
-            results = tuple(future.result())
-        except WorkerDied as death:
-            finished: tuple[Result, ...] = death.finished  # type: ignore[assignment]  # what `work` gave
-            yield from finished
-            blamed, items = items[len(finished) : len(finished) + 1], items[len(finished) + 1 :]
-            for item in blamed:
-                yield lost(item, death)
-            if items:
-                future = submit(items)
-        except submit.deaths as death:
-            if len(items) == 1:
-                yield lost(items[0], death)
-            else:
-                for item in items:
-                    yield from _results((item,), submit((item,)), submit, lost)
-            return
+    try:
+        results = tuple(future.result())
+    except submit.deaths as death:
+        if len(items) == 1:
+            yield lost(items[0], death)
+        elif isinstance(death, WorkerDied):
+            at = min(death.finished, len(items) - 1)
+            before, behind = items[:at], items[at + 1 :]
+            if before:
+                yield from _results(before, submit(before), submit, lost)
+            yield lost(items[at], death)
+            if behind:
+                yield from _results(behind, submit(behind), submit, lost)
         else:
-            if len(results) != len(items):
-                raise RuntimeError(f"{len(results)} results for {len(items)} items")
-            yield from results
-            return
+            for item in items:
+                yield from _results((item,), submit((item,)), submit, lost)
+        return
+    if len(results) != len(items):
+        raise RuntimeError(f"{len(results)} results for {len(items)} items")
+    yield from results

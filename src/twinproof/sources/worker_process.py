@@ -7,10 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 
-__all__ = ["main"]
+__all__ = ["COUNT_BYTES", "main"]
+
+COUNT_BYTES = 4
+"""Of the number that is kept in the file shared with the parent: little-endian, at its start."""
 
 
-def main() -> None:
+def main(count: int) -> None:
+    """`count` is the descriptor of the file in which this process notes how many items of its task are finished."""
     link: Connection = Connection(os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)  # no task reads what is meant for this loop
@@ -18,22 +22,24 @@ def main() -> None:
     with link, contextlib.suppress(EOFError, ConnectionError):  # the parent has finished, or is gone
         while True:
             work, arguments, named = link.recv()
-            for message in _messages(work, arguments, named):
-                link.send(message)
+            link.send(_outcome(work, arguments, named, count))
 
 
-def _messages(
-    work: Callable[..., object], arguments: tuple[object, ...], named: dict[str, object]
-) -> Iterator[tuple[str, object]]:
-    """("item", ...) for what an iterator yields, then ("end", None); or ("value", ...); or ("raised", ...)."""
+def _outcome(
+    work: Callable[..., object], arguments: tuple[object, ...], named: dict[str, object], count: int
+) -> tuple[bool, object]:
+    """Whether it succeeded, and the result (of an iterator the list of what it yields) or the exception."""
     try:
         result = work(*arguments, **named)
-        if not isinstance(result, Iterator):
-            yield "value", result
-            return
-        for item in result:
-            yield "item", item
+        return True, _counted(result, count) if isinstance(result, Iterator) else result
     except Exception as error:  # noqa: BLE001  (raised again in the parent)
-        yield "raised", error
-    else:
-        yield "end", None
+        return False, error
+
+
+def _counted(results: Iterator[object], count: int) -> list[object]:
+    """The parent reads the count only after this process died; a message for each item would wake it every time."""
+    finished = []
+    for result in results:
+        finished.append(result)
+        os.pwrite(count, len(finished).to_bytes(COUNT_BYTES, "little"), 0)
+    return finished

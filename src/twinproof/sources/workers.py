@@ -9,26 +9,34 @@ process's module path, take nothing from its terminal, and end when the socket p
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from multiprocessing.connection import Pipe
 from types import TracebackType
-from typing import ParamSpec, TypeVar, cast
+from typing import BinaryIO, ParamSpec, TypeVar, cast
 
 from twinproof.batch import WorkerDied
 from twinproof.errors import Unavailable
+from twinproof.sources.worker_process import COUNT_BYTES
 
 __all__ = ["Workers"]
 
 Arguments = ParamSpec("Arguments")
 Given = TypeVar("Given")
-_START = "import sys; sys.path[:] = sys.argv[1:]; from twinproof.sources.worker_process import main; main()"
+_START = """\
+import sys
+count, *sys.path[:] = sys.argv[1:]
+from twinproof.sources.worker_process import main
+main(int(count))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,8 @@ class _Task:
 class Workers(Executor):
     """`jobs` processes. Each runs `initializer(*arguments)` first; a dead one is replaced when the next task comes.
 
-    A submitted function runs in a worker and is found there by its name. One that gives an iterator has what it yields
-    sent back as it comes: its result is the list of it, and `WorkerDied.finished` tells how far it got.
+    A submitted function runs in a worker and is found there by its name. Of one that gives an iterator the result is
+    the list of what it yields, and `WorkerDied.finished` tells how far it got.
     """
 
     def __init__(self, jobs: int, initializer: Callable[..., None], *arguments: object) -> None:
@@ -96,10 +104,10 @@ class Workers(Executor):
             if not task.future.set_running_or_notify_cancel():
                 continue
             try:
-                if process is None or process.ended:
+                if process is not None and process.ended:
                     self._forget(process)
-                    process = None  # what follows may fail
-                    process = self._start()
+                    process = None
+                process = process or self._start()
                 result = process.run(task.work)
             except BaseException as error:  # noqa: BLE001  (raised again in the thread that asks for the result)
                 task.future.set_exception(error)
@@ -113,7 +121,11 @@ class Workers(Executor):
             self._processes.add(process)
             if self._killed:
                 process.kill()
-        process.prepare(self._first)
+        try:
+            process.prepare(self._first)
+        except BaseException:
+            self._forget(process)
+            raise
         return process
 
     def _forget(self, process: _Process | None) -> None:
@@ -128,19 +140,23 @@ class _Process:
 
     def __init__(self) -> None:
         """Raises Unavailable when the system gives no process."""
-        self._link, theirs = Pipe()
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  (this interpreter, our own module)
-                [sys.executable, "-I", "-c", _START, *sys.path],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                process_group=0,  # an interrupt from the terminal is for the parent, which ends the worker
-            )
-        except OSError as error:
-            self._link.close()
-            raise Unavailable("a worker process could not be started", got=error.strerror or str(error)) from error
-        finally:
-            theirs.close()
+        with contextlib.ExitStack() as opened:
+            try:
+                self._count = opened.enter_context(_shared_file())
+                link, theirs = Pipe()
+                self._link = opened.enter_context(link)
+                with theirs:
+                    self._process = subprocess.Popen(  # noqa: S603  (this interpreter, our own module)
+                        [sys.executable, "-I", "-c", _START, str(self._count.fileno()), *sys.path],
+                        stdin=theirs.fileno(),
+                        stdout=subprocess.DEVNULL,
+                        pass_fds=(self._count.fileno(),),
+                        process_group=0,  # an interrupt from the terminal is for the parent, which ends the worker
+                    )
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise Unavailable("a worker process could not be started", got=reason) from error
+            opened.pop_all()  # `close` ends what was opened
 
     @property
     def ended(self) -> bool:
@@ -155,18 +171,18 @@ class _Process:
 
     def run(self, work: tuple[object, ...]) -> object:
         """The result of the task, or its exception. Raises WorkerDied."""
-        finished: list[object] = []
+        descriptor = self._count.fileno()
+        os.pwrite(descriptor, bytes(COUNT_BYTES), 0)
         try:
             self._link.send(work)
-            while (message := self._link.recv())[0] == "item":
-                finished.append(message[1])
+            succeeded, result = self._link.recv()
         except (EOFError, ConnectionError):
             self._process.kill()  # without its link it is of no use, and mostly gone already
-            raise WorkerDied(_how_it_ended(self._process.wait()), finished) from None
-        kind, value = message
-        if kind == "raised":
-            raise value
-        return finished if kind == "end" else value
+            how = _how_it_ended(self._process.wait())
+            raise WorkerDied(how, int.from_bytes(os.pread(descriptor, COUNT_BYTES, 0), "little")) from None
+        if not succeeded:
+            raise result
+        return cast("object", result)
 
     def kill(self) -> None:
         self._process.kill()
@@ -174,10 +190,18 @@ class _Process:
     def close(self) -> None:
         """The end of the link is the end of the process."""
         self._link.close()
+        self._count.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         self._process.kill()
         self._process.wait()
+
+
+def _shared_file() -> BinaryIO:
+    """In memory where the system has such files, for there may be no directory that can be written to."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("items finished"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
 
 
 def _how_it_ended(code: int) -> str:
