@@ -163,6 +163,17 @@ def _key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", action="store_true", help="show what was hashed and compared")
 
 
+def _bump(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("part", choices=("major", "minor", "patch"), metavar="major|minor|patch", help="what to raise")
+    parser.add_argument("--dry-run", action="store_true", help="show everything, change nothing")
+
+
+def _changelog(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="old", metavar="TAG", help="only what came after this version")
+    parser.add_argument("--to", dest="new", metavar="TAG", help="only up to this version (default: HEAD)")
+    parser.add_argument("--check", action="store_true", help="exit 4 unless CHANGELOG.md is exactly this text")
+
+
 def _compose(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="hash|diff|check", required=True, parser_class=type(parser))
     rendered = actions.add_parser("hash", help="render the app-compose text that is deployed, and print its hash")
@@ -222,6 +233,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "verify": ("verify the evidence of one instance", _verify),
     "inspect": ("show what is in a file, without trusting it", _inspect),
     "key": ("prove that the KMS handed out a key, from a GetKey or Sign answer", _key),
+    "bump": ("make the next version: files, changelog, commit and tag, or nothing at all", _bump),
+    "changelog": ("write the changelog from the commits", _changelog),
     "compose": ("render, compare and check what is deployed", _compose),
     "image": ("measure OS images, and show those that the policy allows", _image),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),

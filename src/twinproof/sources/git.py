@@ -6,7 +6,9 @@ Every call is bounded in time, never asks for a password, and never reads the us
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,30 +26,51 @@ class Git:
 
     top: Path
 
-    def run(self, *arguments: str, check: bool = True, seconds: int = SECONDS) -> subprocess.CompletedProcess[str]:
-        """Run one git command. Raises UsageError with git's own words when `check` and it fails, or when it hangs."""
+    def run(
+        self,
+        *arguments: str,
+        check: bool = True,
+        seconds: int = SECONDS,
+        patient: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one git command. Raises UsageError with git's own words when `check` and it fails.
+
+        Beyond `seconds` it is ended: an error, or (when not `patient`) a failed command like any other.
+        """
         command = ["git", "-C", str(self.top), *arguments]
-        environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", "GIT_PAGER": "cat"}
-        try:
-            done = subprocess.run(  # noqa: S603  (no shell; arguments are ours or were validated)
-                command,
-                check=False,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="surrogateescape",
-                timeout=seconds,
-                env=environment,
-            )
-        except FileNotFoundError as error:
-            raise UsageError("git is not installed") from error
-        except subprocess.TimeoutExpired as error:
-            raise UsageError(
-                "git did not answer", where=f"git {arguments[0]}", got=f"nothing in {seconds} s"
-            ) from error
-        if check and done.returncode != 0:
-            raise UsageError("git refused", where=f"git {arguments[0]}", got=shown(done.stderr.strip(), 500))
-        return done
+        with subprocess.Popen(  # noqa: S603  (no shell; arguments are ours or were validated)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **(environment or {})},
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=seconds)
+            except BaseException as error:
+                _end(process)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    if patient:
+                        got = f"nothing in {seconds} s"
+                        raise UsageError("git did not answer", where=f"git {arguments[0]}", got=got) from error
+                    return subprocess.CompletedProcess(command, 124, "", "no answer")
+                raise
+        if check and process.returncode != 0:
+            said = " ".join((err.strip() or out.strip()).split())
+            raise UsageError("git refused", where=f"git {arguments[0]}", got=shown(said, 500))
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def private_path(self, name: str) -> Path:
+        """A file of this work tree inside git's own directory."""
+        return self.top / self.output("rev-parse", "--git-path", name)
+
+    def common_path(self, name: str) -> Path:
+        """A file inside git's directory that all work trees share."""
+        return self.top / self.output("rev-parse", "--git-common-dir") / name
 
     def output(self, *arguments: str) -> str:
         """Standard output without the last line break. Raises UsageError."""
@@ -77,8 +100,19 @@ class Git:
         return tuple(name for name in listed.split("\0") if name)
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask first: git removes its lock files when it is asked."""
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
 def find_repository(start: Path | None = None) -> Git:
     """The repository of the current directory, from any directory inside it. Raises UsageError outside of one."""
+    if shutil.which("git") is None:
+        raise UsageError("git is not installed")
     done = Git(start or Path.cwd()).run("rev-parse", "--show-toplevel", check=False)
     if done.returncode != 0:
         raise UsageError("not inside a git repository", where=str(start or Path.cwd()))

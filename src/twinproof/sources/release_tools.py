@@ -1,0 +1,69 @@
+"""The two tools that a release stands on, run as commands: bump-my-version edits files, git-cliff writes changelogs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from twinproof.errors import UsageError
+from twinproof.wire import shown
+
+__all__ = ["bump_files", "changelog_text"]
+
+SECONDS = 120
+UNRELEASED = "## [Unreleased]"
+
+
+def _command(name: str) -> str:
+    """The tool beside this Python, else on the PATH. Raises UsageError."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.is_file() else shutil.which(name)
+    if not found:
+        raise UsageError(f"{name} is not installed", hint="pip install 'twinproof[release]'")
+    return found
+
+
+def _run(command: list[str], directory: Path) -> str:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("BUMPVERSION_", "GIT_CLIFF_"))
+    }
+    try:
+        done = subprocess.run(  # noqa: S603  (no shell; the arguments are ours)
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+            cwd=directory,
+            env={**environment, "NO_COLOR": "1", "RUST_LOG": "error"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UsageError("did not end", where=Path(command[0]).name, got=f"nothing in {SECONDS} s") from error
+    if done.returncode != 0:
+        said = done.stderr.strip() or done.stdout.strip()
+        raise UsageError("refused", where=Path(command[0]).name, got=shown(" ".join(said.split()), 500))
+    return done.stdout
+
+
+def bump_files(top: Path, config: str, old: str, new: str) -> None:
+    """Change the version in every configured file, or in none. Raises UsageError."""
+    arguments = ["bump", "--config-file", config, "--current-version", old, "--new-version", new]
+    _run([_command("bump-my-version"), *arguments], top)
+
+
+def changelog_text(top: Path, *, revisions: str | None = None, heading: str | None = None) -> str:
+    """The changelog as text: everything, or one `old..new`. `heading` is what a version about to be tagged will have.
+
+    The whole text is made anew each time; nothing is prepended, so making it twice gives the same bytes.
+    """
+    arguments = ["--config", "cliff.toml", "--offline", "--repository", str(top)]
+    # the release's own commit is what gives a version without other commits its section
+    arguments += ["--with-commit", "chore(release): v0.0.0"] if heading else []
+    arguments += ["--strip", "header", revisions] if revisions else []
+    text = _run([_command("git-cliff"), *arguments], top).rstrip("\n") + "\n"
+    return text.replace(f"\n{UNRELEASED}\n", f"\n{heading}\n", 1) if heading else text
