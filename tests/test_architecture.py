@@ -34,7 +34,7 @@ RANK = {
     "batch": 9,
     "comparison": 9,
     "report": 10,
-    "release": 10,
+    "release": 9,
     "sources": 10,
     "cli": 11,
     "web": 11,

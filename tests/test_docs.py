@@ -56,7 +56,13 @@ def test_every_flag_is_documented_and_explained_in_its_help(command: str, flag: 
 
 
 def test_no_flag_is_documented_that_does_not_exist() -> None:
-    known = {flag for _, flag in flags()} | {"--help", "--version", "--machines"}  # the last is the devnet's
+    known = {flag for _, flag in flags()} | {
+        "--help",
+        "--version",
+        "--machines",
+        "--atomic",
+        "--tags",
+    }  # the devnet's, and git's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", COMMANDS)) <= known
 
 
