@@ -32,13 +32,14 @@ RANK = {
     "wanted": 7,
     "verifier": 8,
     "batch": 9,
-    "comparison": 9,
-    "report": 10,
-    "release": 9,
-    "sources": 10,
-    "cli": 11,
-    "web": 11,
-    "conformance": 12,
+    "register_drift": 9,
+    "comparison": 10,
+    "report": 11,
+    "release": 10,
+    "sources": 11,
+    "cli": 12,
+    "web": 12,
+    "conformance": 13,
 }
 EDGES = {"sources", "cli", "web", "conformance"}
 WORLD = {

@@ -14,6 +14,7 @@ from twinproof.comparison_rules import RULES, SOURCE, Relation, Rule
 from twinproof.dstack.unmeasured import OPEN_CODE
 from twinproof.errors import Refused, UsageError
 from twinproof.ledger import Ledger
+from twinproof.register_drift import RegisterDrift, register_drifts
 from twinproof.verdict import Check, Question, Status, Step
 from twinproof.verifier import Verdict
 from twinproof.wanted import STORED
@@ -92,6 +93,8 @@ class Proof:
     verdicts: tuple[Verdict, ...]
     checks: tuple[Check, ...]
     outcome: Outcome
+    drifts: tuple[RegisterDrift, ...] = ()
+    """Where RTMR0, RTMR1 and RTMR2 differ, and why; RTMR0 may."""
 
     def __bool__(self) -> Never:
         raise TypeError("a proof is not a yes or no: ask for .outcome or .exit_code")
@@ -127,6 +130,7 @@ class Proof:
             "session": challenge.session.hex() if challenge else None,
             "first_difference": self.first_difference.id if self.first_difference else None,
             "checks": [check.to_json() for check in self.checks],
+            "register_drifts": [drift.to_json() for drift in self.drifts],
             "instances": [verdict.to_json() for verdict in self.verdicts],
         }
 
@@ -145,12 +149,13 @@ def compare(verdicts: Sequence[Verdict], *, required: frozenset[str] = frozenset
                 failed = ", ".join(check.id for check in verdict.failures) or "not everything could be checked"
                 what = "is not what was wanted" if verdict.genuine else "is not genuine"
                 raise Refused(f"{verdict.name} {what}", got=failed)
+    drifts = register_drifts(verdicts)
     for rule in RULES:
-        _apply(rule, verdicts, ledger)
+        _apply(rule, verdicts, ledger, drifts.get(rule.name))
     _check_code(verdicts, ledger)
     _check_fresh(verdicts, ledger, demanded=_FRESH.id in required)
     checks = ledger.checks()
-    return Proof(tuple(verdicts), checks, _outcome(verdicts, checks, required))
+    return Proof(tuple(verdicts), checks, _outcome(verdicts, checks, required), tuple(drifts.values()))
 
 
 def _open_code(verdict: Verdict) -> list[str]:
@@ -199,7 +204,7 @@ def _shown(value: bytes | str) -> str:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger) -> None:
+def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger, drift: RegisterDrift | None) -> None:
     step_id = f"compare.{rule.name}"
     values = [(verdict, rule.value(verdict.claims)) for verdict in verdicts]
     missing = [verdict.name for verdict, value in values if not value]
@@ -215,8 +220,11 @@ def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger) -> None:
         if rule.relation is Relation.EQUAL:
             for other, value in known[1:]:
                 if value != reference:
+                    if drift:
+                        entry.explain("declared shapes", drift.declared)
                     raise Refused(
-                        f"the {rule.what} differs between {first.name} and {other.name}",
+                        f"the {rule.what} differs between {first.name} and {other.name}"
+                        + (f", first at {drift.where}" if drift and drift.drift else ""),
                         got=_shown(value),
                         expected=_shown(reference),
                     )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from twinproof.dstack.cbor import CborMap, CborValue, read_cbor
 from twinproof.dstack.td_hob import HobWitness, parse_witness
 from twinproof.errors import Contradiction, Malformed
+from twinproof.memo import remembered
 from twinproof.tdx.rtmr import REGISTER_SIZE
 from twinproof.wire import shown, unhex
 
@@ -52,6 +53,7 @@ class MeasurementDocument:
     td_hob: HobWitness
 
 
+@remembered
 def check_checksum_file(checksum_file: bytes, document: bytes, os_image_hash: bytes) -> None:
     """Hold the checksum file against the image's hash (32 bytes), and the document against the checksum file.
 

@@ -49,7 +49,7 @@ def proof_text(
     named = list(zip(_titles(verdicts), verdicts, strict=True))
     lines = _table_and_results(proof, named, style, explain=explain) if named else []
     if len(named) > 1:
-        lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(verdicts, style)]
+        lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(verdicts, proof, style)]
     for name, error in failures:
         lines += ["", *marked(Status.FAIL, f"{short_source(name)}: {error}", style)]
         if error.hint:
@@ -140,14 +140,17 @@ _MAY_DIFFER: tuple[tuple[str, _Value, str], ...] = (
 )
 
 
-def _expected_differences(verdicts: Sequence[Verdict], style: Style) -> list[str]:
+def _expected_differences(verdicts: Sequence[Verdict], proof: Proof | None, style: Style) -> list[str]:
     """What may differ, with the reason; equal values are not listed."""
     lines: list[str] = []
+    drifts = {drift.register: drift for drift in (proof.drifts if proof is not None else ())}
     for label, value, reason in _MAY_DIFFER:
         values = [value(verdict.claims) or "not shown" for verdict in verdicts]
         if len(set(values)) > 1:
             short = " / ".join(style.ellipsis(text, 12) for text in values)
             lines += bullet("-", 1, f"{label}: {short} ({reason})", style)
+            if label in drifts:
+                lines += paragraph(f"{drifts[label].where}. {drifts[label].declared}.", style, indent=" " * 5)
     return lines or ["  none"]
 
 
