@@ -51,5 +51,5 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Long texts hold keys and quotes made at run time: as names they would differ from one worker to the next."""
-    return argname if isinstance(val, str) and len(val) > 60 else None
+    """Long values hold keys, quotes and times of the run: as names they would differ from one worker to the next."""
+    return argname if isinstance(val, str | bytes) and len(val) > (60 if isinstance(val, str) else 8) else None
