@@ -155,12 +155,12 @@ def _rtmr0(report: TdReport, log: EventLog | None, image: ImageRegisters, memory
         return f"{NO_EVENT_LOG}, which has the digests of the ACPI tables"
     if memory is None:
         return OTHER_SIZE
-    events = log.of(0)
     if image.rtmr0 is None or image.rtmr0_log is None:
+        events = log.of(0)
         layout = "the 17 of edk2-stable202505" if len(events) == EVENTS_SINCE_202505 else f"{len(events)}"
         return f"the log's events ({layout}) are not the {len(RTMR0_EVENTS)} whose ACPI digests could be taken"
     if report.rtmr0 != image.rtmr0:
-        raise _difference("RTMR0", RTMR0_EVENTS, events, image.rtmr0_log, got=report.rtmr0, expected=image.rtmr0)
+        raise _difference("RTMR0", RTMR0_EVENTS, log.of(0), image.rtmr0_log, got=report.rtmr0, expected=image.rtmr0)
     return ""
 
 

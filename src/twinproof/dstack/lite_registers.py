@@ -93,6 +93,7 @@ def acpi_digests(firmware: tuple[Event, ...]) -> AcpiDigests | None:
     return loader.digest, rsdp.digest, tables.digest
 
 
+@lru_cache(maxsize=64)
 def qemu_release(text: str | None) -> tuple[int, int, int] | None:
     """The declared version as numbers, that of a text that is missing, or None for one that dstack does not know."""
     if text is None:

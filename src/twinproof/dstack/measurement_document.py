@@ -17,15 +17,15 @@ import hashlib
 from dataclasses import dataclass
 
 from twinproof.dstack.cbor import CborMap, CborValue, read_cbor
+from twinproof.dstack.checksum_list import parse_checksums
 from twinproof.dstack.td_hob import HobWitness, parse_witness
 from twinproof.errors import Contradiction, Malformed
 from twinproof.memo import remembered
 from twinproof.tdx.rtmr import REGISTER_SIZE
-from twinproof.wire import shown, unhex
+from twinproof.wire import shown
 
 __all__ = [
     "DOCUMENT_NAME",
-    "MAX_CHECKSUM_BYTES",
     "MAX_DOCUMENT_BYTES",
     "MeasurementDocument",
     "check_checksum_file",
@@ -33,9 +33,7 @@ __all__ = [
 ]
 
 DOCUMENT_NAME = "measurement.tdx.cbor"
-MAX_CHECKSUM_BYTES = 64 << 10
 MAX_DOCUMENT_BYTES = 16 << 10
-MAX_LINES = 1024
 VERSION = 3
 CHECKSUM_FILE, DOCUMENT = "checksum_file", "measurement"
 
@@ -57,8 +55,7 @@ class MeasurementDocument:
 def check_checksum_file(checksum_file: bytes, document: bytes, os_image_hash: bytes) -> None:
     """Hold the checksum file against the image's hash (32 bytes), and the document against the checksum file.
 
-    Raises Contradiction, and Malformed for a file whose lines are not of the form above or name the document not
-    exactly once.
+    Raises Contradiction, and Malformed for a file that is no list of checksums, names a file twice, or this one never.
     """
     computed = hashlib.sha256(checksum_file).digest()
     if computed != os_image_hash:
@@ -68,39 +65,17 @@ def check_checksum_file(checksum_file: bytes, document: bytes, os_image_hash: by
             got=computed.hex(),
             expected=os_image_hash.hex(),
         )
-    listed = _listed(checksum_file)
-    if len(listed) != 1:
-        raise Malformed(f"lines for {DOCUMENT_NAME}", where=CHECKSUM_FILE, got=str(len(listed)), expected="exactly one")
+    listed = parse_checksums(checksum_file).get(DOCUMENT_NAME)
+    if listed is None:
+        raise Malformed(f"no line for {DOCUMENT_NAME}", where=CHECKSUM_FILE, expected="exactly one")
     computed = hashlib.sha256(document).digest()
-    if computed != listed[0]:
+    if computed != listed:
         raise Contradiction(
             "the measurement document is not the one that the checksum file lists",
             where=DOCUMENT,
             got=computed.hex(),
-            expected=listed[0].hex(),
+            expected=listed.hex(),
         )
-
-
-def _listed(checksum_file: bytes) -> list[bytes]:
-    """The hashes that the file gives for the document. Blank lines are allowed, as in the writer's own reader."""
-    try:
-        lines = checksum_file.decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise Malformed("not UTF-8 text", where=f"{CHECKSUM_FILE} byte {error.start}") from error
-    if len(lines) > MAX_LINES:
-        raise Malformed("too many lines", where=CHECKSUM_FILE, got=str(len(lines)), expected=f"at most {MAX_LINES}")
-    listed: list[bytes] = []
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        where = f"{CHECKSUM_FILE} line {number}"
-        if not fields:
-            continue
-        if len(fields) == 1:
-            raise Malformed("a line without a file name", where=where, got=shown(line))
-        # Other files' hashes are not used here, so only the document's must be one.
-        if fields[1] == DOCUMENT_NAME:
-            listed.append(unhex(fields[0], where, size=32))
-    return listed
 
 
 def parse_measurement_document(data: bytes) -> MeasurementDocument | int:
