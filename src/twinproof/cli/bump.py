@@ -17,7 +17,7 @@ from twinproof.release.versions import Version, version_of_tag
 from twinproof.sources import clock
 from twinproof.sources.git import Git, find_repository
 from twinproof.sources.release_commit import release
-from twinproof.sources.release_state import read_state
+from twinproof.sources.release_state import repository_state
 from twinproof.sources.release_tools import bump_files, changelog_text
 
 __all__ = ["run"]
@@ -78,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _plan(git: Git, branch: str, part: str) -> _Plan:
     """Everything is read and judged first. Raises UsageError or Malformed, and has touched nothing."""
-    state = read_state(git, branch)
+    state = repository_state(git, branch)
     check_repository(state, branch)
     if state.remote and not state.remote_answered:
         print(f"twinproof: warning: {state.remote} did not answer; its tags were not compared", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinproof.release.preflight import RepositoryState
 from twinproof.sources.git import Git
 
-__all__ = ["read_state"]
+__all__ = ["repository_state"]
 
 REMOTE_SECONDS = 20
 _OPERATIONS = (
@@ -18,7 +18,7 @@ _OPERATIONS = (
 )
 
 
-def read_state(git: Git, branch: str) -> RepositoryState:
+def repository_state(git: Git, branch: str) -> RepositoryState:
     """The facts that `release.preflight` judges. `branch` is the release branch. Raises UsageError."""
     head = git.commit_of("HEAD")
     remote, heads, tags, answered = _remote(git, branch)
