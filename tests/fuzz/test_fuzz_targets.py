@@ -100,7 +100,6 @@ NO_FUZZING = {
     "read_file": "opens a file",
     "read_compose_settings": "the deployer's own file",
     "load_evidence": "opens a file",
-    "read_state": "asks git about the own repository",
 }
 
 
