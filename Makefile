@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := src enclave/src tests bench
 
-.PHONY: setup demo test check conformance fuzz format lint types lock bench clean
+.PHONY: setup demo test check conformance fuzz format lint types lock bench differential differences clean
 
 setup: $(READY)
 
@@ -62,6 +62,16 @@ lock:
 # Minutes; writes docs/BENCHMARKS.md. ARGUMENTS="--only quotes --rounds 5" prints one scenario instead.
 bench: setup
 	$(BIN)/python -m bench $(ARGUMENTS)
+
+# The verifier against dcap-qvl over about N generated pieces of evidence, from another seed when one is given.
+N ?= 1000000
+differential: setup
+	TWINPROOF_DIFFERENTIAL=$(N) TWINPROOF_DIFFERENTIAL_SEED=$(SEED) \
+	  $(BIN)/python -m pytest --timeout 0 tests/dcap/test_differential_*.py
+
+# The counts of the usual run, written into docs/dcap-differences.md.
+differences: setup
+	PYTHONPATH=tests $(BIN)/python -W ignore -m differential.table
 
 clean:
 	rm -rf $(VENV) build dist

@@ -109,11 +109,17 @@ def outcome(quote: bytes, supplied: Collateral, at: int, memo: Memo = MEMO) -> O
     return Outcome(accepted=True, status=result.tcb_status.value, advisory_ids=frozenset(result.advisory_ids))
 
 
-def outcome_of_mutation(mutation: Json) -> Outcome:
+def spoiled(mutation: Json) -> tuple[bytes, Json]:
+    """The quote and the members of the collateral of a recorded mutation."""
     case = cases()[mutation["case"]]
     quote = _spoiled_quote(quote_bytes(case["quote"]), mutation)
+    return quote, _spoiled_collateral(case["collateral"], mutation["mutation"])
+
+
+def outcome_of_mutation(mutation: Json) -> Outcome:
+    quote, members = spoiled(mutation)
     try:
-        supplied = Collateral.from_json(json.dumps(_spoiled_collateral(case["collateral"], mutation["mutation"])))
+        supplied = Collateral.from_json(json.dumps(members))
     except Malformed as error:
         return Outcome(accepted=False, step="collateral", reason=str(error))
     return outcome(quote, supplied, mutation["now"])

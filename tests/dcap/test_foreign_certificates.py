@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from simulated import AT, REPORT_DATA, TD, Judgement, host, judge, members, pki, quote
 from twinproof.dcap.certificates import check_issued, load_certificate
 from twinproof.dcap.collateral import Collateral
+from twinproof.dcap.crl import load_crl
 from twinproof.dcap.pem import pem_certificates
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.shapes import TCB_SIGNING, anchor_of, ca_kind, check_ca, check_end_entity
@@ -26,6 +27,7 @@ from twinproof.memo import Memo
 from twinproof.verdict import Status
 from twinproof_devnet.certificate import Change, Issued, Recipe
 from twinproof_devnet.collateral import make
+from twinproof_devnet.crl import CrlRecipe, sign_crl
 from twinproof_devnet.defects import DEFECTS
 from twinproof_devnet.der import bit_string, oid, sequence
 from twinproof_devnet.host import Tampering, TdxHost
@@ -96,6 +98,28 @@ def test_a_certificate_that_names_two_signature_algorithms_is_malformed() -> Non
     """RFC 5280, 4.1.1.2: the one outside is not signed, the one inside has to be the same."""
     with pytest.raises(Malformed, match="two signature algorithms"):
         load_certificate(signed_again(host().pck, oid("1.2.840.10045.4.3.2"), oid("1.2.840.10045.4.3.3")), "PCK")
+
+
+def loosely_ended(der: bytes) -> bytes | None:
+    """The last bit of the signature called unused, where it is zero: other bytes, the same signature."""
+    size = next(size for size in range(73, 60, -1) if der[-size - 2 : -size + 1] == bytes([3, size, 0]))
+    return None if der[-1] & 1 else der[:-size] + b"\x01" + der[-size + 1 :]
+
+
+def test_a_signature_has_one_encoding() -> None:
+    """It is not signed itself: without this, one certificate or list has several spellings that verify."""
+    certificates = (issue_again(number) for number in range(64))
+    loose = next(found for found in map(loosely_ended, certificates) if found)
+    with pytest.raises(Malformed, match="signature does not end with a byte"):
+        load_certificate(loose, "PCK")
+    lists = (sign_crl(CrlRecipe.around(AT, 30, [number]), pki().platform_ca) for number in range(1, 64))
+    loose = next(found for found in map(loosely_ended, lists) if found)
+    with pytest.raises(Malformed, match="signature does not end with a byte"):
+        load_crl(loose, "CRL")
+
+
+def issue_again(number: int) -> bytes:
+    return pki().pck(Machine.named(f"machine {number}"), AT).der
 
 
 def test_a_certificate_from_before_1970_is_malformed() -> None:

@@ -154,6 +154,7 @@ def exact_parts(der: bytes, where: str) -> tuple[bytes, bytes, bytes]:
         parts.element(what)
     if parts.element("signature algorithm") != outer.element("signature algorithm"):
         raise Malformed("two signature algorithms, one signed and one not", where=where)
+    outer.whole_bytes("signature")
     issuer = parts.element("issuer")
     parts.element("validity")
     return signed, issuer, parts.element("subject")

@@ -82,7 +82,10 @@ def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
     if _CERTIFICATE_ISSUER in der:
         raise Untrusted("a CRL with entries of other CAs", where=where, got="certificateIssuer")
     authority_key_id = _authority_key_id(crl, where)
-    signed = DerReader(der, where).sequence("CRL").element("signed part")  # as received, not encoded anew
+    outer = DerReader(der, where).sequence("CRL")
+    signed = outer.element("signed part")  # as received, not encoded anew
+    outer.element("signature algorithm")
+    outer.whole_bytes("signature")
     parts = DerReader(signed, where).sequence("signed part")
     for what in ("version", "signature algorithm"):
         parts.element(what)

@@ -8,7 +8,7 @@ from twinproof.errors import Malformed
 
 __all__ = ["DerReader"]
 
-BOOLEAN, INTEGER, OCTET_STRING, OID, ENUMERATED, SEQUENCE = 0x01, 0x02, 0x04, 0x06, 0x0A, 0x30
+BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, ENUMERATED, SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x06, 0x0A, 0x30
 _MAX_LENGTH_BYTES = 3
 
 
@@ -84,6 +84,13 @@ class DerReader:
         if stop - start != size:
             self._fail(f"wrong length of {what}", got=str(stop - start), expected=f"{size} bytes")
         return self._data[start:stop]
+
+    def whole_bytes(self, what: str) -> bytes:
+        """The bytes of a bit string; one that ends within a byte would be a second text for the same bytes."""
+        start, stop = self._enter(BIT_STRING, what)
+        if stop == start or self._data[start] != 0:
+            self._fail(f"{what} does not end with a byte", got=self._data[start : start + 1].hex())
+        return self._data[start + 1 : stop]
 
     def integer(self, high: int, what: str) -> int:
         return self._number(INTEGER, high, what)

@@ -1,0 +1,18 @@
+"""The real quotes and their recorded mutations: both verifiers, asked now, differ only where it is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from differential.families import check
+
+pytestmark = pytest.mark.vectors
+
+
+def test_every_difference_over_recorded_is_explained(
+    vectors: Path, record_property: Callable[[str, object], None]
+) -> None:
+    check("recorded", record_property)
