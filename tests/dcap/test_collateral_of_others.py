@@ -19,7 +19,7 @@ REFUSED_EVERYWHERE = {
     "sgx-v3-00906EA10000-e9794f00": ANOTHER_ROOT,
     "sgx-v3-00906EA10000-6dc7792a": ANOTHER_ORDER,
     "sgx-v3-00906EA10000-7d63357d": ANOTHER_ORDER,
-    "sgx-v3-00906EA10000-f4f27469": ANOTHER_ROOT,
+    "sgx-v3-00906EA10000-f4f27469": ("dcap.pck_chain", "the chain ends at another root: got not one of Intel's form"),
     "sgx-v3-none-2f59d4cb": NO_CERTIFICATES,
     "sgx-v3-none-72a05bf6": NO_CERTIFICATES,
     "sgx-v3-none-8cc428aa": NO_CERTIFICATES,
