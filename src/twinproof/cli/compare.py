@@ -14,7 +14,8 @@ from twinproof.comparison import Proof, compare, required_comparisons
 from twinproof.errors import TwinproofError, UsageError, worst_exit_code
 from twinproof.evidence.evidence import Evidence
 from twinproof.names import short_source
-from twinproof.report.proof_text import heading, outcome_text, proof_text
+from twinproof.report.outcome import outcome_text
+from twinproof.report.proof_text import heading, proof_text
 from twinproof.report.style import Style
 from twinproof.report.verdict_text import simulated_line
 from twinproof.sources import clock
