@@ -18,6 +18,7 @@ RANK = {
     "names": 1,
     "memo": 1,
     "wire": 1,
+    "keccak": 1,
     "tdx": 2,
     "dcap": 3,
     "dstack": 3,

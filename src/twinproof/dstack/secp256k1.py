@@ -14,20 +14,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twinproof.errors import Forged, Malformed, UsageError
+from twinproof.keccak import INSTALL, keccak256
 
-__all__ = ["ORDER", "compressed", "compressed_point", "keccak256", "recover", "verify_digest"]
+__all__ = ["ORDER", "compressed", "compressed_point", "recover", "verify_digest"]
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_INSTALL = "pip install twinproof[chain]"
-
-
-def keccak256(data: bytes) -> bytes:
-    """32 bytes. Raises UsageError when eth-hash is not installed."""
-    try:
-        from eth_hash.backends.pycryptodome import keccak256 as digest  # noqa: PLC0415  (an optional dependency)
-    except ImportError as error:
-        raise UsageError("eth-hash is not installed", where="Keccak-256", hint=_INSTALL) from error
-    return digest(data)
 
 
 def recover(signature: bytes, message: bytes, where: str) -> bytes:
@@ -54,7 +45,7 @@ def _recovered(signature: bytes, digest: bytes, where: str) -> bytes:
         from eth_keys.datatypes import Signature  # noqa: PLC0415
         from eth_keys.exceptions import BadSignature  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError("eth-keys is not installed", where="secp256k1 recovery", hint=_INSTALL) from error
+        raise UsageError("eth-keys is not installed", where="secp256k1 recovery", hint=INSTALL) from error
     recoverable = Signature(signature_bytes=signature, backend=NativeECCBackend())
     try:
         return recoverable.recover_public_key_from_msg_hash(digest).to_compressed_bytes()
