@@ -1,4 +1,4 @@
-"""GET, bounded in bytes and in time. Whatever the other side does, the answer is bytes or Unavailable, soon.
+"""GET and POST, bounded in bytes and in time. Whatever the other side does, the answer is bytes or Unavailable, soon.
 
 One deadline covers a request with its redirects, which stay on their host. Nothing is decompressed, no cookies are
 kept, and proxies of the environment are not used: the connection goes where the URL says.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Fetched", "HttpClient"]
 
 USER_AGENT = "twinproof"
+_REQUEST_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
 _CHUNK = 64 * 1024
 _HEADERS = 1 << 20  # of one request, redirects included; a chunked body may take as much again as it holds
 _OK = 200
@@ -63,12 +64,18 @@ class HttpClient:
         first, hops = url, self.limits.max_redirects
         allowance = Allowance(self.limits.total_timeout, 2 * max_bytes + _HEADERS)
         for _ in range(hops + 1):
-            answer = self._get_once(url, max_bytes, allowance, verify_tls=verify_tls)
+            answer = self._once("GET", url, None, max_bytes, allowance, verify_tls=verify_tls)
             target = answer.headers.get("location")
             if answer.status not in _REDIRECTS or target is None:
                 return answer
             url = _same_host(url, target)
         raise Unavailable("too many redirects", where=masked(first), expected=f"at most {hops}")
+
+    def post(self, url: str, body: bytes, *, max_bytes: int) -> Fetched:
+        """POST a JSON document. Redirects are not followed: what was sent is not sent elsewhere. Raises Unavailable."""
+        split_url(url)
+        allowance = Allowance(self.limits.total_timeout, 2 * max_bytes + _HEADERS)
+        return self._once("POST", url, body, max_bytes, allowance, verify_tls=True)
 
     def peer_certificate(self, url: str) -> bytes:
         """DER certificate of an https server, read in a handshake that believes nothing. Raises Unavailable."""
@@ -87,7 +94,9 @@ class HttpClient:
             raise Unavailable("the server showed no certificate", where=masked(url))
         return certificate
 
-    def _get_once(self, url: str, max_bytes: int, allowance: Allowance, *, verify_tls: bool) -> Fetched:
+    def _once(
+        self, method: str, url: str, body: bytes | None, max_bytes: int, allowance: Allowance, *, verify_tls: bool
+    ) -> Fetched:
         # Only a command that fetches something pays for the import.
         from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
@@ -103,23 +112,25 @@ class HttpClient:
                 connection = (HTTPConnection if context is None else HTTPSConnection)(host, port)
                 stack.callback(connection.close)
                 connection.sock = sock
+                kind = {} if body is None else {"Content-Type": "application/json"}
                 connection.request(
-                    "GET",
+                    method,
                     (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-                    headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+                    body=body,
+                    headers={**_REQUEST_HEADERS, **kind},
                     preload_content=False,
                     decode_content=False,
                 )
                 response = connection.getresponse()
                 stack.callback(response.close)
                 if response.status == _OK:
-                    body = _whole_body(response, max_bytes, masked(url))
+                    received = _whole_body(response, max_bytes, masked(url))
                 else:
-                    body = _start_of_body(response, min(max_bytes, self.limits.error_body))
+                    received = _start_of_body(response, min(max_bytes, self.limits.error_body))
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             raise explained(error, url, allowance, self.limits) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Fetched(url, response.status, headers, body, certificate)
+        return Fetched(url, response.status, headers, received, certificate)
 
     def _context(self, *, verified: bool) -> ssl.SSLContext:
         """Made when it is needed: reading the system's authorities takes longer than judging a file."""

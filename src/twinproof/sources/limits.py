@@ -20,5 +20,7 @@ class Limits:
     guest_info: int = 16 << 20
     collateral_part: int = 1 << 20
     """A signed document, or a CRL; as hex text a CRL may be half as large."""
+    rpc_answer: int = 32 << 20
+    """One JSON-RPC answer: 10,000 logs, which is where providers stop, take about 8 MiB."""
     error_body: int = 2048
     """What is read of an answer that is an error: enough for a message."""
