@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 import rlp
-from small_trie import library_trie
 
+from small_trie import library_trie
 from twinproof.chain.log import Log
 from twinproof.chain.receipt import Receipt
 from twinproof.chain.receipt_proof import (
