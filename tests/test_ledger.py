@@ -17,22 +17,18 @@ def statuses(ledger: Ledger) -> dict[str, str]:
 
 def test_a_failure_blocks_what_follows_and_says_so() -> None:
     ledger = Ledger(PLAN)
-    with ledger.group():
-        with ledger.step("a"):
-            pass
-        with ledger.step("b"):
-            raise Forged("bad signature", got="x", expected="y")
-        with ledger.step("c"):
-            pytest.fail("a step after a failure must not run")
+    with ledger.line("a") as line:
+        line.step("b")
+        raise Forged("bad signature", got="x", expected="y", hint="look at it")
     assert statuses(ledger) == {"a": "pass", "b": "fail", "c": "not_checked"}
     _, failed, blocked = ledger.checks()
-    assert (failed.error, failed.got, failed.expected) == ("Forged", "x", "y")
+    assert (failed.error, failed.got, failed.expected, failed.hint) == ("Forged", "x", "y", "look at it")
     assert blocked.reason == "blocked by b"
 
 
 def test_refusals_are_recorded_as_what_they_are() -> None:
     ledger = Ledger(PLAN)
-    with ledger.group(), ledger.step("a"):
+    with ledger.line("a"):
         raise Refused("debug TD")
     assert ledger.checks()[0].error == "Refused"
 
@@ -44,8 +40,57 @@ def test_a_step_that_never_ran_is_not_checked_and_not_absent() -> None:
 
 def test_a_bug_inside_a_step_is_not_turned_into_a_verdict() -> None:
     ledger = Ledger(PLAN)
-    with pytest.raises(KeyError), ledger.group(), ledger.step("a"):
+    with pytest.raises(KeyError), ledger.line("a"):
         raise KeyError("bug")
+    assert not ledger.passed("a")
+
+
+def test_a_step_passes_only_when_the_next_begins_or_the_line_ends() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.line("a") as line:
+        assert not ledger.passed("a")
+        line.step("b")
+        assert ledger.passed("a")
+        assert not ledger.passed("b")
+    assert statuses(ledger) == {"a": "pass", "b": "pass", "c": "not_checked"}
+
+
+def test_a_bug_leaves_the_running_step_unrecorded_and_what_ended_recorded() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.line("a"):
+        pass
+    with pytest.raises(ZeroDivisionError), ledger.line("b"):
+        raise ZeroDivisionError
+    assert statuses(ledger) == {"a": "pass", "b": "not_checked", "c": "not_checked"}
+
+
+def test_what_one_step_says_is_not_said_by_the_next() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.line("a") as line:
+        line.got, line.expected, line.warning = "x", "y", "look"
+        line.explain("hashed", b"abc")
+        line.step("b")
+        line.not_checked = "unused"
+        line.step("c")
+    first, second, third = ledger.checks()
+    assert (first.status, first.got, first.reason, first.detail) == (Status.WARN, "x", "look", (("hashed", "616263"),))
+    assert (second.status, second.got, second.expected, second.detail) == (Status.NOT_CHECKED, "", "", ())
+    assert third == Plan(PLAN).passed["c"]
+
+
+def test_a_failing_line_inside_another_does_not_end_it() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.line("a") as outer:
+        with ledger.line("b"):
+            raise Forged("no")
+        outer.step("c")
+    assert statuses(ledger) == {"a": "pass", "b": "fail", "c": "pass"}
+
+
+def test_a_step_cannot_run_inside_itself() -> None:
+    ledger = Ledger(PLAN)
+    with pytest.raises(ValueError, match="twice"), ledger.line("a"), ledger.line("a"):
+        pass
     assert not ledger.passed("a")
 
 
@@ -57,14 +102,14 @@ def test_not_checked_needs_a_reason() -> None:
 def test_a_step_cannot_be_recorded_twice() -> None:
     ledger = Ledger(PLAN)
     ledger.not_checked("a", "no log")
-    with pytest.raises(ValueError, match="twice"), ledger.step("a"):
+    with pytest.raises(ValueError, match="twice"), ledger.line("a"):
         pass
     with pytest.raises(ValueError, match="twice"):
         ledger.not_checked("a", "again")
 
 
 def test_a_step_outside_the_plan_is_a_bug() -> None:
-    with pytest.raises(KeyError), Ledger(PLAN).step("d"):
+    with pytest.raises(KeyError), Ledger(PLAN).line("d"):
         pass
 
 
@@ -75,7 +120,7 @@ def test_a_plan_with_two_steps_of_one_name_is_a_bug() -> None:
 
 def test_a_warning_passes_and_is_shown() -> None:
     ledger = Ledger(PLAN)
-    with ledger.step("a") as entry:
+    with ledger.line("a") as entry:
         entry.warning = "an image is named by tag"
     assert ledger.checks()[0].status is Status.WARN
     assert ledger.passed("a")
@@ -83,7 +128,7 @@ def test_a_warning_passes_and_is_shown() -> None:
 
 def test_a_step_may_find_that_it_cannot_check() -> None:
     ledger = Ledger(PLAN)
-    with ledger.step("a") as entry:
+    with ledger.line("a") as entry:
         entry.not_checked = "mr_config_id is unused"
     assert not ledger.passed("a")
     assert ledger.checks()[0].status is Status.NOT_CHECKED
@@ -97,9 +142,9 @@ def test_a_plan_reads_as_the_steps_it_was_made_of() -> None:
 def test_ledgers_that_share_a_plan_do_not_share_what_happened() -> None:
     plan = Plan(PLAN)
     first, second = Ledger(plan), Ledger(plan)
-    with first.step("a") as entry:
+    with first.line("a") as entry:
         entry.explain("hashed", "abc")
-    with second.step("a"):
+    with second.line("a"):
         pass
     first.not_checked("b", "no log")
     assert first.checks()[0].detail == (("hashed", "abc"),)

@@ -143,7 +143,7 @@ def compare(verdicts: Sequence[Verdict], *, required: frozenset[str] = frozenset
     if len(verdicts) < 2:
         raise UsageError("nothing to compare", got=f"{len(verdicts)} instance", expected="at least 2")
     ledger = Ledger(PLAN)
-    with ledger.group(), ledger.step(_ACCEPTED.id):
+    with ledger.line(_ACCEPTED.id):
         for verdict in verdicts:
             if not verdict.accepted:
                 failed = ", ".join(check.id for check in verdict.failures) or "not everything could be checked"
@@ -165,7 +165,7 @@ def _open_code(verdict: Verdict) -> list[str]:
 
 def _check_code(verdicts: Sequence[Verdict], ledger: Ledger) -> None:
     unread = [verdict.name for verdict in verdicts if not verdict.check("dstack.unmeasured_inputs").passed]
-    with ledger.group(), ledger.step(_CODE.id) as entry:
+    with ledger.line(_CODE.id) as entry:
         if unread:
             entry.not_checked = f"no measured app-compose text from {', '.join(unread)}"
         for verdict in verdicts:
@@ -188,7 +188,7 @@ def _check_fresh(verdicts: Sequence[Verdict], ledger: Ledger, *, demanded: bool)
     elif (apart := max(times) - min(times)) > MOST_APART:
         ledger.not_checked(_FRESH.id, f"the answers are {apart} s apart: one run asks all instances at once")
     else:
-        with ledger.step(_FRESH.id) as entry:
+        with ledger.line(_FRESH.id) as entry:
             entry.got = f"session {sessions.pop().hex()}"
 
 
@@ -215,7 +215,7 @@ def _apply(rule: Rule, verdicts: Sequence[Verdict], ledger: Ledger, drift: Regis
     if rule.relation is Relation.DIFFERENT and len(known) < 2:
         ledger.not_checked(step_id, f"not shown by {', '.join(missing)}")
         return
-    with ledger.group(), ledger.step(step_id) as entry:
+    with ledger.line(step_id) as entry:
         first, reference = known[0]
         if rule.relation is Relation.EQUAL:
             for other, value in known[1:]:

@@ -31,7 +31,7 @@ def check_image(claims: Claims, policy: Policy, ledger: Ledger) -> None:
     if registers is None:
         ledger.not_checked(STEP, "an image is pinned or listed, but this evidence shows no TD registers")
         return
-    with ledger.group(), ledger.step(STEP) as entry:
+    with ledger.line(STEP) as entry:
         entry.expected = ", ".join(f"{image.title} {image.hash.hex()}" for image in images[:4])
         entry.got = (proved or named or b"").hex()
         if proved is not None:

@@ -1,9 +1,10 @@
 """The ledger turns numbered steps that raise into Checks; nothing in it can be skipped without being written down.
 
-A verification opens a *group* (a straight line: the first failing step ends it) and runs its steps inside it. Steps of
-the plan that were never reached appear as `not_checked (blocked by ...)`.
+A verification opens a *line* and runs steps in it, one after the other: beginning a step ends the one before, which
+passed unless it said otherwise, and the first that fails ends the line. Steps of the plan that were never reached, or
+never ended, appear as `not_checked (blocked by ...)`.
 
-One verification runs some fifty steps, so a step is a plain context manager, and a Check that says nothing but its
+One verification runs some fifty steps, so a step makes no object of its own, and a Check that says nothing but its
 outcome is made once per plan and shared: Checks cannot be changed.
 """
 
@@ -11,25 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Never, Self, overload
+from typing import Self, overload
 
 from twinproof.errors import EvidenceError, Refused
 from twinproof.verdict import Check, Status, Step
 
-__all__ = ["Entry", "Ledger", "Plan"]
+__all__ = ["Ledger", "Line", "Plan"]
 
 _MOST_SHARED = 512
 _PASS, _FAIL, _WARN, _NOT_CHECKED = Status.PASS, Status.FAIL, Status.WARN, Status.NOT_CHECKED
 
 
-class _GroupEndedError(Exception):
-    """Leaves the straight line; the failure is already in the ledger."""
-
-
 class Plan(Sequence[Step]):
     """The steps of a verification, in their order. Raises ValueError for a step named twice."""
 
-    __slots__ = ("_not_checked", "passed", "steps")
+    __slots__ = ("_not_checked", "begun", "passed", "steps")
 
     def __init__(self, steps: Iterable[Step]) -> None:
         listed = tuple(steps)
@@ -38,6 +35,8 @@ class Plan(Sequence[Step]):
             raise ValueError("a plan names a step twice")
         self.passed: dict[str, Check] = {step.id: Check(step, _PASS) for step in listed}
         """For each step, the Check of a pass with nothing to add."""
+        self.begun: dict[str, Check] = {step.id: Check(step, _NOT_CHECKED, reason="did not end") for step in listed}
+        """For each step, what stands in its place while it runs."""
         self._not_checked: dict[tuple[str, str], Check] = {}
 
     @overload
@@ -61,66 +60,75 @@ class Plan(Sequence[Step]):
         return check
 
 
-class Entry:
-    """A running step, and what it may add to its own Check: the bytes behind it, for `--explain`, or a warning."""
+class Line:
+    """Steps in a straight line, and what the running one may add to its Check: a warning, or the bytes behind it."""
 
-    __slots__ = ("_done", "_plan", "_step_id", "expected", "got", "not_checked", "parts", "warning")
+    __slots__ = ("_at", "_done", "_plan", "expected", "got", "not_checked", "parts", "warning")
 
-    def __init__(self, plan: Plan, done: dict[str, Check], step_id: str) -> None:
-        self._plan, self._done, self._step_id = plan, done, step_id
+    def __init__(self, plan: Plan, done: dict[str, Check]) -> None:
+        self._plan, self._done, self._at = plan, done, ""
         self.got = self.expected = self.warning = self.not_checked = ""
         self.parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
+
+    def step(self, step_id: str) -> None:
+        """End the step before, and begin this one.
+
+        EvidenceError and Refused from here on are its failure, and end the line. Setting `not_checked` makes it a step
+        that did not run, with that reason. Raises ValueError for a step that was recorded before, KeyError for one that
+        is not of this plan.
+        """
+        if self._at:
+            self._end()
+        if step_id in self._done:
+            raise ValueError(f"step {step_id} ran twice")
+        self._done[step_id] = self._plan.begun[step_id]
+        self._at = step_id
 
     def explain(self, name: str, *parts: str | bytes) -> None:
         """Texts and bytes that belong together; they are put into words (bytes as hex) when somebody reads them."""
         self.parts += ((name, parts),)
+
+    def _end(self) -> None:
+        at = self._at
+        if not (self.got or self.expected or self.parts or self.not_checked or self.warning):
+            self._done[at] = self._plan.passed[at]
+            return
+        reason = self.not_checked or self.warning
+        status = _NOT_CHECKED if self.not_checked else _WARN if self.warning else _PASS
+        self._done[at] = Check(self._plan.steps[at], status, reason, self.got, self.expected, "", self.parts)
+        self.got = self.expected = self.warning = self.not_checked = ""
+        self.parts = ()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    ) -> bool:
         """Write the outcome down. An error that is no verdict is a bug: it passes through, and nothing is recorded."""
+        at = self._at
+        if not at:
+            return False
         if error is None:
-            silent = not (self.got or self.expected or self.parts or self.not_checked or self.warning)
-            self._done[self._step_id] = self._plan.passed[self._step_id] if silent else self._outcome()
+            self._end()
         elif isinstance(error, EvidenceError | Refused):
-            self._done[self._step_id] = self._failure(error)
-            raise _GroupEndedError from error
-
-    def _outcome(self) -> Check:
-        reason = self.not_checked or self.warning
-        status = _NOT_CHECKED if self.not_checked else _WARN if self.warning else _PASS
-        return Check(self._plan.steps[self._step_id], status, reason, self.got, self.expected, "", self.parts)
+            self._done[at] = self._failure(error)
+            return True
+        else:
+            del self._done[at]
+        return False
 
     def _failure(self, error: EvidenceError | Refused) -> Check:
         return Check(
-            self._plan.steps[self._step_id],
+            self._plan.steps[self._at],
             _FAIL,
             reason=str(error),
             got=error.got or self.got,
             expected=error.expected or self.expected,
             error=type(error).__name__,
             parts=self.parts,
+            hint=error.hint,
         )
-
-
-class _Group:
-    """Ends at the first failure, which is recorded by then. It keeps no state, so one serves all."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        return kind is _GroupEndedError
-
-
-_GROUP = _Group()
 
 
 class Ledger:
@@ -132,30 +140,24 @@ class Ledger:
         self._plan = plan if isinstance(plan, Plan) else Plan(plan)
         self._done: dict[str, Check] = {}
 
-    def group(self) -> _Group:
-        """Run steps until the first one fails; the failure is recorded and does not leave the group."""
-        return _GROUP
+    def line(self, step_id: str = "") -> Line:
+        """Run steps, of which this is the first, until one fails; the failure is recorded and does not leave the line.
 
-    def step(self, step_id: str) -> Entry:
-        """Run one step: EvidenceError and Refused become a failed Check and end the group; anything else is a bug.
-
-        Setting `entry.not_checked` inside the step records `not_checked` with that reason instead of a pass.
+        A question of its own is a line of one step.
         """
-        if step_id in self._done or step_id not in self._plan.steps:
-            self._refuse(step_id)
-        return Entry(self._plan, self._done, step_id)
+        line = Line(self._plan, self._done)
+        if step_id:
+            line.step(step_id)
+        return line
 
-    def not_checked(self, step_id: str, reason: str) -> None:
+    def not_checked(self, step_id: str, reason: str, *, got: str = "") -> None:
         """Record that a step did not run, and why. A reason is required: nothing is skipped in silence."""
         if not reason:
             raise ValueError(f"step {step_id}: not_checked needs a reason")
-        if step_id in self._done or step_id not in self._plan.steps:
-            self._refuse(step_id)
-        self._done[step_id] = self._plan.not_checked(step_id, reason)
-
-    def _refuse(self, step_id: str) -> Never:
-        """Raises ValueError for a step that was recorded before, KeyError for one that is not of this plan."""
-        raise ValueError(f"step {step_id} ran twice") if step_id in self._done else KeyError(step_id)
+        if step_id in self._done:
+            raise ValueError(f"step {step_id} ran twice")
+        check = self._plan.not_checked(step_id, reason)
+        self._done[step_id] = check._replace(got=got) if got else check
 
     def passed(self, *step_ids: str) -> bool:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""

@@ -22,7 +22,7 @@ def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger, *, at: 
     if policy.attributes.allow_any:
         ledger.not_checked("policy.report_attributes", f"the profile {policy.profile} judges no attributes")
         return
-    with ledger.group(), ledger.step("policy.report_attributes"):
+    with ledger.line("policy.report_attributes"):
         check_report_attributes(appraisal.quote.report, policy.attributes)
 
 
@@ -32,7 +32,7 @@ def _check_status(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int)
     if appraisal.current is not None:
         judged.append(("current ", appraisal.current.status, appraisal.current))
     accepted = ", ".join(sorted(policy.accepted_tcb_statuses))
-    with ledger.group(), ledger.step("policy.tcb_status") as entry:
+    with ledger.line("policy.tcb_status") as entry:
         entry.got, entry.expected = appraisal.tcb_status.value, accepted
         for which, status, evaluation in judged:
             if status in policy.accepted_tcb_statuses:
@@ -63,7 +63,7 @@ def _check_advisories(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> N
         found = f"the platform has {', '.join(sorted(names))}" if names else "the platform has none"
         ledger.not_checked("policy.advisories", f"no advisory is refused by name; {found}")
         return
-    with ledger.group(), ledger.step("policy.advisories") as entry:
+    with ledger.line("policy.advisories") as entry:
         entry.got = ", ".join(sorted(names))
         refused = {name for name in names if name.upper() in policy.refused_advisories}
         if policy.tolerated_advisories is not None:
@@ -74,7 +74,7 @@ def _check_advisories(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> N
 
 def _check_evaluation(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
     number, minimum = appraisal.tcb_evaluation_data_number, policy.minimum_tcb_evaluation_data_number
-    with ledger.group(), ledger.step("policy.tcb_evaluation") as entry:
+    with ledger.line("policy.tcb_evaluation") as entry:
         entry.got, entry.expected = str(number), f"at least {minimum}"
         if minimum == 0:
             entry.not_checked = f"no minimum was set; the collateral is of TCB recovery {number}"
@@ -84,7 +84,7 @@ def _check_evaluation(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> N
 
 def _check_collateral_age(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int) -> None:
     age, limit = at - appraisal.oldest_document, policy.max_collateral_age
-    with ledger.group(), ledger.step("policy.collateral_age") as entry:
+    with ledger.line("policy.collateral_age") as entry:
         entry.got = f"{age // DAY} days"
         if limit is None:
             entry.not_checked = "no maximum was set"

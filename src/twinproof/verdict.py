@@ -55,6 +55,8 @@ class Check(NamedTuple):
     error: str = ""
     parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
     """Names and what stands behind them, for `--explain`: texts and the exact bytes, as they were when it ran."""
+    hint: str = ""
+    """For a failure, the mistake that people really make."""
 
     @property
     def id(self) -> str:
@@ -83,6 +85,7 @@ class Check(NamedTuple):
             "got": self.got,
             "expected": self.expected,
             "error": self.error,
+            "hint": self.hint,
             "why": self.step.why,
             "source": self.step.source,
             "detail": dict(self.detail),

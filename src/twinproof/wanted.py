@@ -135,7 +135,7 @@ def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledge
     elif evidence.stored and policy.required & {"fresh", "policy.fresh"}:
         ledger.not_checked("policy.fresh", STORED)
     else:
-        with ledger.step("policy.fresh"):
+        with ledger.line("policy.fresh"):
             pass
     check_image(claims, policy, ledger)
     for name, got, expected in (
@@ -159,12 +159,11 @@ def _kms_root(claims: Claims) -> bytes | None:
 def _check_pin(name: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
     step_id, expected = f"policy.{name}", " or ".join(map(_text, allowed))
     if not allowed:
-        with ledger.step(step_id) as entry:
-            entry.got, entry.not_checked = _text(got or ""), "not pinned" if got else "not pinned, and not shown"
+        ledger.not_checked(step_id, "not pinned" if got else "not pinned, and not shown", got=_text(got or ""))
     elif got is None:
         ledger.not_checked(step_id, f"pinned to {expected}, but this evidence does not show it")
     else:
-        with ledger.group(), ledger.step(step_id) as entry:
+        with ledger.line(step_id) as entry:
             entry.got, entry.expected = _text(got), expected
             if got not in allowed:
                 raise Refused(f"another {name.replace('_', ' ')} than expected", got=_text(got), expected=expected)
@@ -178,7 +177,7 @@ def _check_clock(claims: Claims, evidence: Evidence, policy: Policy, ledger: Led
     if claims.statement is None or evidence.fetched_at is None:
         ledger.not_checked("policy.clock", "there is no statement with a time, or no time of collection")
         return
-    with ledger.group(), ledger.step("policy.clock") as entry:
+    with ledger.line("policy.clock") as entry:
         skew = claims.statement.issued_at - evidence.fetched_at
         entry.got, entry.expected = f"{skew:+d} s", f"at most {policy.max_clock_skew} s"
         if abs(skew) > policy.max_clock_skew:
@@ -196,7 +195,7 @@ def _check_statement_age(claims: Claims, policy: Policy, ledger: Ledger, at: int
         why = "no maximum was set" if limit is None else "there is no statement with a time"
         ledger.not_checked("policy.statement_age", why)
         return
-    with ledger.group(), ledger.step("policy.statement_age") as entry:
+    with ledger.line("policy.statement_age") as entry:
         age = at - claims.statement.issued_at
         entry.got, entry.expected = f"{age} s", f"at most {limit} s"
         if age > limit:
@@ -230,7 +229,7 @@ def _check_machine(claims: Claims, evidence: Evidence, policy: Policy, ledger: L
         ledger.not_checked("policy.machine", f"{machine.name} has no device_id in twinproof.toml")
         return
     device_id = claims.platform.device_id
-    with ledger.group(), ledger.step("policy.machine") as entry:
+    with ledger.line("policy.machine") as entry:
         entry.got, entry.expected = device_id.hex(), machine.device_id.hex()
         if device_id != machine.device_id:
             other = next((other.name for other in policy.machines if other.device_id == device_id), "")

@@ -57,6 +57,8 @@ _ANY_USE = x509.KeyUsage(
 class SuiteShape:
     """A `ChainShape`; see the module. Raises what the strict one raises."""
 
+    name: str = "dcap-qvl's suite"
+
     def parse_quote(self, data: bytes) -> Quote:
         """With an outer certification type of 5 read as 6."""
         at = _outer_type_at(data)

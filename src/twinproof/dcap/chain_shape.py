@@ -22,7 +22,10 @@ __all__ = ["INTEL", "ChainShape"]
 
 
 class ChainShape(Protocol):
-    """Each method raises what its namesake in `chains` and `tdx.quote` raises."""
+    """Each method raises what its namesake in `chains` and `tdx.quote` raises. What one `name` read, no other uses."""
+
+    @property
+    def name(self) -> str: ...
 
     def parse_quote(self, data: bytes) -> Quote: ...
 
@@ -36,6 +39,7 @@ class ChainShape(Protocol):
 class _Intel:
     """Three levels by name, a PCK CRL of the quote's own CA, a TCB Signing certificate of the root."""
 
+    name = "Intel"
     parse_quote = staticmethod(frame.parse_quote)
     pck_chain = staticmethod(chains.pck_chain)
     signing_certificate = staticmethod(chains.signing_certificate)

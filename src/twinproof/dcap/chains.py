@@ -14,7 +14,7 @@ from twinproof.dcap.timestamps import check_window
 from twinproof.errors import Malformed, Untrusted
 from twinproof.memo import Memo
 
-__all__ = ["PckChain", "check_dates", "crl_of", "pck_chain", "signing_certificate"]
+__all__ = ["PckChain", "check_dates", "pck_chain", "signed_crl", "signing_certificate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def signing_certificate(pem: str, root: TrustRoot, where: str, memo: Memo) -> Ce
     return memo.recall(("TCB Signing", root.der, pem), check)
 
 
-def crl_of(der: bytes, issuer: Certificate, where: str, memo: Memo, *, at: int) -> Crl:
-    """The CRL of this CA, at this time. Raises Malformed, Untrusted, Forged, Stale."""
+def signed_crl(der: bytes, issuer: Certificate, where: str, memo: Memo) -> Crl:
+    """The CRL of this CA, by its key; its window is for the caller to judge. Raises Malformed, Untrusted, Forged."""
 
     def check() -> Crl:
         crl = load_crl(der, where)
@@ -100,9 +100,7 @@ def crl_of(der: bytes, issuer: Certificate, where: str, memo: Memo, *, at: int) 
         check_crl_signature(crl, issuer, where)
         return crl
 
-    crl = memo.recall(("CRL", issuer.der, der), check)
-    check_window(where, crl.this_update, crl.next_update, at, end_included=False)
-    return crl
+    return memo.recall(("CRL", issuer.der, der), check)
 
 
 def check_dates(*certificates: Certificate, at: int) -> None:

@@ -89,7 +89,7 @@ def check_second_opinion(name: str, theirs: Opinion, appraisal: Appraisal | None
     """
     ours = _ours(appraisal, ledger)
     both = f"twinproof: {ours}; {name}: {theirs}"
-    with ledger.group(), ledger.step(STEP) as entry:
+    with ledger.line(STEP) as entry:
         entry.got, entry.expected = str(theirs), str(ours)
         entry.explain("asked", name)
         if isinstance(theirs, Refuses) and (isinstance(ours, Refuses) or _attributes(theirs, ledger)):

@@ -24,7 +24,7 @@ def check_compose_hash(app_compose: str | None, boot: Boot | None, ledger: Ledge
     if app_compose is None or boot is None:
         ledger.not_checked(step_id, NO_APP_COMPOSE if app_compose is None else NO_EVENT_LOG)
         return False
-    with ledger.group(), ledger.step(step_id) as entry:
+    with ledger.line(step_id) as entry:
         hashed = compose_hash(app_compose)
         entry.explain("hashed", f"SHA-256 over {len(app_compose.encode())} bytes of app-compose text")
         entry.got, entry.expected = hashed.hex(), boot.compose_hash.hex()
@@ -44,7 +44,7 @@ def check_mr_config_id(
 ) -> bool:
     """Step 7; whether it shows that the text given is the measured one, which it can do without an event log."""
     value = report.mr_config_id
-    with ledger.group(), ledger.step("dstack.mr_config_id") as entry:
+    with ledger.line("dstack.mr_config_id") as entry:
         entry.got = value.hex()
         given = compose_hash(app_compose) if app_compose is not None else None
         measured = boot.compose_hash if boot else given
@@ -105,7 +105,7 @@ def list_unmeasured(app_compose: str | None, measured: bool, ledger: Ledger) -> 
         ledger.not_checked(step_id, "the app-compose text was not shown to be the measured one")
         return ()
     notices: tuple[Notice, ...] = ()
-    with ledger.group(), ledger.step(step_id) as entry:
+    with ledger.line(step_id) as entry:
         notices = unmeasured_inputs(app_compose)
         said = [f"{notice.text}{': ' if notice.detail else ''}{notice.detail}" for notice in notices]
         for notice, text in zip(notices, said, strict=True):

@@ -17,7 +17,7 @@ _DERIVED_APP_ID = 20
 def check_app_id(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None:
     """Step 8. Guests before 0.6 measure the start of the compose hash, unless a KMS or a feature flag is in use."""
     derived = boot.compose_hash[:_DERIVED_APP_ID]
-    with ledger.group(), ledger.step("dstack.app_id") as entry:
+    with ledger.line("dstack.app_id") as entry:
         entry.got = boot.app_id.hex()
         entry.explain("app id", "the start of the compose hash" if boot.app_id == derived else "chosen when deploying")
         if boot.app_id == derived or boot.key_provider.name == "kms" or "0.6" in boot.generations:
@@ -41,7 +41,7 @@ def check_key_provider(boot: Boot, compose: AppCompose | None, ledger: Ledger) -
             step_id, f"the log says {boot.key_provider.name}; no measured app-compose text to hold it against"
         )
         return
-    with ledger.group(), ledger.step(step_id) as entry:
+    with ledger.line(step_id) as entry:
         kind = _KIND_OF_EVENT_NAME[boot.key_provider.name]
         entry.got, entry.expected = kind, compose.key_provider
         entry.explain("key provider", boot.key_provider.raw.decode())

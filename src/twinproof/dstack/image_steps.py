@@ -24,7 +24,7 @@ from twinproof.dstack.plan import NO_EVENT_LOG
 from twinproof.dstack.td_hob import supported_memory
 from twinproof.dstack.vm_config import VmConfig, parse_vm_config
 from twinproof.errors import Contradiction
-from twinproof.ledger import Entry, Ledger
+from twinproof.ledger import Ledger, Line
 from twinproof.tdx.report import TdReport
 from twinproof.wire import shown
 
@@ -64,7 +64,7 @@ def check_os_image(
         ledger.not_checked(STEP, NO_VM_CONFIG)
         return None, None
     vm = proved = None
-    with ledger.group(), ledger.step(NAMED) as entry:
+    with ledger.line(NAMED) as entry:
         vm = parse_vm_config(vm_config)
         # Asked first: a contradiction between the two names reads differently once one of them is proved.
         proved = check_image_registers(report, log, vm, ledger)
@@ -88,7 +88,7 @@ def check_image_registers(report: TdReport, log: EventLog | None, vm: VmConfig |
         ledger.not_checked(STEP, _nothing_to_recompute(vm))
         return None
     proved = None
-    with ledger.group(), ledger.step(STEP) as entry:
+    with ledger.line(STEP) as entry:
         entry.got = vm.os_image_hash.hex()
         check_checksum_file(vm.tdx_measurement.checksum_file, vm.tdx_measurement.measurement, vm.os_image_hash)
         if _compare(report, log, vm, vm.tdx_measurement.measurement, entry):
@@ -102,7 +102,7 @@ def _nothing_to_recompute(vm: VmConfig | None) -> str:
     return LEGACY if vm.tdx_measurement is None else UNNAMED
 
 
-def _compare(report: TdReport, log: EventLog | None, vm: VmConfig, document: bytes, entry: Entry) -> bool:
+def _compare(report: TdReport, log: EventLog | None, vm: VmConfig, document: bytes, entry: Line) -> bool:
     """Whether all four registers are the image's. Raises Contradiction for the first that is not."""
     memory = vm.memory_size if vm.memory_size is not None and supported_memory(vm.memory_size) else None
     acpi = acpi_digests(log.of(0)) if log is not None else None

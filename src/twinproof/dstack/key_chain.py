@@ -144,7 +144,7 @@ def judge_key(
     """
     ledger = Ledger(PLAN)
     answer = app_key = root = None
-    with ledger.group(), ledger.step("keys.format") as entry:  # 1
+    with ledger.line("keys.format") as entry:  # 1
         answer = parse_key_answer(text, algorithm=algorithm)
         entry.got = f"{answer.method}, {answer.algorithm}, public key {answer.public_key.hex()}"
     purpose = _purpose(answer, purpose)
@@ -173,31 +173,33 @@ def _check_chain(
 ) -> tuple[bytes | None, bytes | None]:
     """Steps 2 to 4; the recovered keys, whatever they are worth."""
     app_key = root = None
-    with ledger.group():
-        with ledger.step("keys.app_signature") as first:  # 2
-            message = f"{purpose}:{answer.public_key.hex()}"
-            first.explain("hashed", f"Keccak-256 over {message}")
-            app_key = recover(answer.app_signature, message.encode(), "the app key's signature")
-            first.got = f"app key {app_key.hex()}"
-            with ledger.step("keys.root_signature") as second:  # 3
-                root = _issuer(answer, app_id, app_key)
-                second.explain("hashed", f"Keccak-256 over dstack-kms-issued: || {app_id.hex()} || {app_key.hex()}")
-                second.got = f"KMS root {root.hex()}"
-                if root != kms_root:
-                    first.not_checked = second.not_checked = _RECOVERED
+    with ledger.line("keys.app_signature") as first:  # 2
+        message = f"{purpose}:{answer.public_key.hex()}"
+        first.explain("hashed", f"Keccak-256 over {message}")
+        app_key = recover(answer.app_signature, message.encode(), "the app key's signature")
+        first.got = f"app key {app_key.hex()}"
+        with ledger.line("keys.root_signature") as second:  # 3
+            root = _issuer(answer, app_id, app_key)
+            second.explain("hashed", f"Keccak-256 over dstack-kms-issued: || {app_id.hex()} || {app_key.hex()}")
+            second.got = f"KMS root {root.hex()}"
+            if root != kms_root:
+                first.not_checked = second.not_checked = _RECOVERED
+        if root is None:
+            first.not_checked = "blocked by keys.root_signature"
+            return app_key, None
         if kms_root is None:
             ledger.not_checked("keys.root_pinned", NOT_PINNED)
             return app_key, root
-        with ledger.step("keys.root_pinned") as entry:  # 4
-            entry.got, entry.expected = root.hex(), kms_root.hex()
-            if root != kms_root:
-                asked = "app id" if answer.method is Method.SIGN else "app id, purpose or algorithm"
-                raise Untrusted(
-                    f"the chain does not end at the pinned KMS root: it is another KMS's, or made for another {asked}",
-                    where="KMS root",
-                    got=root.hex(),
-                    expected=kms_root.hex(),
-                )
+        first.step("keys.root_pinned")  # 4
+        first.got, first.expected = root.hex(), kms_root.hex()
+        if root != kms_root:
+            asked = "app id" if answer.method is Method.SIGN else "app id, purpose or algorithm"
+            raise Untrusted(
+                f"the chain does not end at the pinned KMS root: it is another KMS's, or made for another {asked}",
+                where="KMS root",
+                got=root.hex(),
+                expected=kms_root.hex(),
+            )
     return app_key, root
 
 
@@ -220,7 +222,7 @@ def _check_data(answer: KeyAnswer, data: bytes | None, algorithm: Algorithm | No
     if data is None:
         ledger.not_checked("keys.data_signature", "the data was not given (--data)")
         return
-    with ledger.group(), ledger.step("keys.data_signature") as entry:  # 5
+    with ledger.line("keys.data_signature") as entry:  # 5
         how = algorithm or answer.algorithm
         entry.explain("signed", f"{len(data)} bytes, {how}")
         where = "the data's signature"

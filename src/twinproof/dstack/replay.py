@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twinproof.dstack.event_log import EventLog
 from twinproof.errors import Forged
-from twinproof.ledger import Ledger
+from twinproof.ledger import Line
 from twinproof.tdx.report import TdReport
 
 __all__ = ["check_firmware_registers", "check_runtime_register"]
@@ -17,26 +17,24 @@ STRIPPED = (
 )
 
 
-def check_runtime_register(report: TdReport, log: EventLog, ledger: Ledger) -> None:
+def check_runtime_register(report: TdReport, log: EventLog, entry: Line) -> None:
     """RTMR3 from recomputed digests. Never optional: no log is stripped of its runtime events."""
-    with ledger.step("dstack.rtmr3_replay") as entry:
-        for index, event in enumerate(log.runtime):
-            entry.explain(f"event {index} {event.event}", "SHA-384 over ", event.hashed, " = ", event.measured)
-        entry.expected = report.rtmr3.hex()
-        entry.got = _must_lead_to(log, 3, report.rtmr3).hex()
+    for index, event in enumerate(log.runtime):
+        entry.explain(f"event {index} {event.event}", "SHA-384 over ", event.hashed, " = ", event.measured)
+    entry.expected = report.rtmr3.hex()
+    entry.got = _must_lead_to(log, 3, report.rtmr3).hex()
 
 
-def check_firmware_registers(report: TdReport, log: EventLog, ledger: Ledger) -> None:
+def check_firmware_registers(report: TdReport, log: EventLog, entry: Line) -> None:
     """RTMR0-2 from the digests in the log; `not_checked` for the two forms in which dstack strips them."""
-    with ledger.step("dstack.rtmr0_2_replay") as entry:
-        registers = {0: report.rtmr0, 1: report.rtmr1, 2: report.rtmr2}
-        for imr, register in registers.items():
-            entry.explain(f"RTMR{imr}", f"{len(log.of(imr))} events, quote ", register)
-        if _is_stripped(log) and any(log.replay(imr) != register for imr, register in registers.items()):
-            entry.not_checked = STRIPPED
-            return
-        for imr, register in registers.items():
-            _must_lead_to(log, imr, register)
+    registers = {0: report.rtmr0, 1: report.rtmr1, 2: report.rtmr2}
+    for imr, register in registers.items():
+        entry.explain(f"RTMR{imr}", f"{len(log.of(imr))} events, quote ", register)
+    if _is_stripped(log) and any(log.replay(imr) != register for imr, register in registers.items()):
+        entry.not_checked = STRIPPED
+        return
+    for imr, register in registers.items():
+        _must_lead_to(log, imr, register)
 
 
 def _is_stripped(log: EventLog) -> bool:

@@ -107,7 +107,7 @@ def appraise(
     if guest_info is None:
         ledger.not_checked("dstack.guest_claims", NO_GUEST_INFO)
     else:
-        with ledger.group(), ledger.step("dstack.guest_claims") as entry:  # 13
+        with ledger.line("dstack.guest_claims") as entry:  # 13
             compared = check_guest_claims(guest_info, report, log, boot, device_id)
             entry.explain("compared", ", ".join(compared))
     if boot is None or ledger.failed("dstack."):
@@ -132,24 +132,24 @@ def _read_log(
         for step_id in NEED_THE_LOG:
             ledger.not_checked(step_id, NO_EVENT_LOG)
         return None, None
-    with ledger.group():
-        with ledger.step("dstack.event_log_format"):  # 1
-            log = parse_event_log(event_log) if isinstance(event_log, str) else event_log
-        with ledger.step("dstack.event_digests") as entry:  # 2
-            supplied = log.check_digests()
-            entry.explain("supplied", f"{supplied} of {len(log.runtime)} digests; all were recomputed")
-        check_runtime_register(report, log, ledger)  # 3
-        with ledger.group():
-            check_firmware_registers(report, log, ledger)  # 4
-        with ledger.step("dstack.boot_events") as entry:  # 5
-            boot = read_boot(log)
-            entry.explain("guest version by its events", " or ".join(boot.generations))
-            for event in boot.app_events:
-                entry.explain(f"the app's own event {shown(event.event, 40)}", shown(event.payload.hex(), 200))
-            if boot.imitations:
-                entry.warning = (
-                    f"after system-ready the app used the names of boot events again: {', '.join(boot.imitations)};"
-                    " they were not used"
-                )
+    with ledger.line("dstack.event_log_format") as line:  # 1
+        log = parse_event_log(event_log) if isinstance(event_log, str) else event_log
+        line.step("dstack.event_digests")  # 2
+        supplied = log.check_digests()
+        line.explain("supplied", f"{supplied} of {len(log.runtime)} digests; all were recomputed")
+        line.step("dstack.rtmr3_replay")  # 3
+        check_runtime_register(report, log, line)
+        with ledger.line("dstack.rtmr0_2_replay") as entry:  # 4
+            check_firmware_registers(report, log, entry)
+        line.step("dstack.boot_events")  # 5
+        boot = read_boot(log)
+        line.explain("guest version by its events", " or ".join(boot.generations))
+        for event in boot.app_events:
+            line.explain(f"the app's own event {shown(event.event, 40)}", shown(event.payload.hex(), 200))
+        if boot.imitations:
+            line.warning = (
+                f"after system-ready the app used the names of boot events again: {', '.join(boot.imitations)};"
+                " they were not used"
+            )
         return log, boot
     return None, None

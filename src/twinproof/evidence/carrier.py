@@ -49,7 +49,7 @@ def quote_of(evidence: Evidence) -> bytes:
 
 def open_carrier(evidence: Evidence, ledger: Ledger) -> Carried | None:
     """Parse the container; None when it is malformed, which is then in the ledger."""
-    with ledger.group(), ledger.step("evidence.carrier"):
+    with ledger.line("evidence.carrier"):
         return unpack(evidence)
     return None
 

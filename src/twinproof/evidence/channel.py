@@ -116,17 +116,14 @@ def check_ra_tls_claims(
     if certificate is None:
         ledger.not_checked("evidence.ra_tls_claims", NO_RA_TLS)
         return True
-    with ledger.group():
-        with ledger.step("evidence.ra_tls_claims") as entry:
-            if certificate.usage is not None:
-                entry.explain("usage", shown(certificate.usage, 64))
-            image = measured.vm_config.os_image_hash if measured.vm_config else None
-            compared = compare_ra_tls_claims(
-                certificate, report, measured.boot, device_id=device_id, declared_image=image
-            )
-            entry.explain("compared", ", ".join(compared))
-            if not compared:
-                entry.not_checked = "the certificate names neither an app id nor app info"
+    with ledger.line("evidence.ra_tls_claims") as entry:
+        if certificate.usage is not None:
+            entry.explain("usage", shown(certificate.usage, 64))
+        image = measured.vm_config.os_image_hash if measured.vm_config else None
+        compared = compare_ra_tls_claims(certificate, report, measured.boot, device_id=device_id, declared_image=image)
+        entry.explain("compared", ", ".join(compared))
+        if not compared:
+            entry.not_checked = "the certificate names neither an app id nor app info"
         return True
     return False
 
@@ -145,7 +142,7 @@ def check_tls_key(
     if evidence.tls_certificate is None:
         ledger.not_checked(step_id, "no TLS certificate was seen: the answer came over plain HTTP or from a file")
         return
-    with ledger.group(), ledger.step(step_id) as entry:
+    with ledger.line(step_id) as entry:
         spki = spki_of(evidence.tls_certificate, "TLS certificate")
         seen = hashlib.sha256(spki).digest()
         entry.got, entry.expected = seen.hex(), named.hex()

@@ -14,7 +14,7 @@ from twinproof.errors import Contradiction, Forged, Stale
 from twinproof.evidence.evidence import Evidence
 from twinproof.evidence.nonce import challenge_for
 from twinproof.evidence.statement import DOMAIN, Statement, expected_report_data, parse_statement
-from twinproof.ledger import Ledger
+from twinproof.ledger import Ledger, Line
 from twinproof.verdict import Step
 
 __all__ = ["PLAN", "check_agreement", "check_binding"]
@@ -67,7 +67,7 @@ def check_binding(
         _check_ra_tls(ra_tls, report_data, ledger)
         return None
     if evidence.statement is None:
-        with ledger.group(), ledger.step("evidence.report_data") as entry:
+        with ledger.line("evidence.report_data") as entry:
             entry.got = report_data.hex()
             entry.not_checked = NO_STATEMENT
             if attestation is not None:
@@ -75,66 +75,64 @@ def check_binding(
         ledger.not_checked("evidence.statement", NO_STATEMENT)
         ledger.not_checked("evidence.nonce", NO_CHALLENGE)
         return None
-    with ledger.group():
-        with ledger.step("evidence.report_data") as entry:  # 1
-            entry.explain("hashed", f"SHA-512 over {DOMAIN.decode()}{evidence.statement}")
-            expected = expected_report_data(evidence.statement)
-            entry.got, entry.expected = report_data.hex(), expected.hex()
-            if report_data != expected:
-                raise Forged(
-                    "the quote does not sign this statement",
-                    where="report_data",
-                    got=report_data.hex(),
-                    expected=expected.hex(),
-                    hint="an old quote replayed beside a new statement looks like this",
-                )
-        with ledger.step("evidence.statement"):  # 2
-            parsed = parse_statement(evidence.statement)
-        _check_nonce(evidence, parsed, ledger)  # 3
+    with ledger.line("evidence.report_data") as line:  # 1
+        line.explain("hashed", "SHA-512 over ", DOMAIN.decode(), evidence.statement)
+        expected = expected_report_data(evidence.statement)
+        line.got, line.expected = report_data.hex(), expected.hex()
+        if report_data != expected:
+            raise Forged(
+                "the quote does not sign this statement",
+                where="report_data",
+                got=report_data.hex(),
+                expected=expected.hex(),
+                hint="an old quote replayed beside a new statement looks like this",
+            )
+        line.step("evidence.statement")  # 2
+        parsed = parse_statement(evidence.statement)
+        line.step("evidence.nonce")  # 3
+        _check_nonce(evidence, parsed, line)
         return parsed
     return None
 
 
-def _check_nonce(evidence: Evidence, statement: Statement, ledger: Ledger) -> None:
+def _check_nonce(evidence: Evidence, statement: Statement, entry: Line) -> None:
     challenge = evidence.challenge
     if challenge is None:
-        ledger.not_checked("evidence.nonce", NO_CHALLENGE)
+        entry.not_checked = NO_CHALLENGE
         return
-    with ledger.step("evidence.nonce") as entry:
-        derived = challenge_for(challenge.session, challenge.index, challenge.url).nonce
-        entry.explain(
-            "derived",
-            f"SHA-256({challenge.session.hex()} || {challenge.index:08x} || {challenge.url}) = {derived.hex()}",
+    derived = challenge_for(challenge.session, challenge.index, challenge.url).nonce
+    entry.explain(
+        "derived", "SHA-256(", challenge.session, f" || {challenge.index:08x} || {challenge.url}) = ", derived
+    )
+    if challenge.nonce != derived:
+        raise Contradiction(
+            "the challenge's nonce does not derive from its session",
+            where="challenge.nonce",
+            got=challenge.nonce.hex(),
+            expected=derived.hex(),
         )
-        if challenge.nonce != derived:
-            raise Contradiction(
-                "the challenge's nonce does not derive from its session",
-                where="challenge.nonce",
-                got=challenge.nonce.hex(),
-                expected=derived.hex(),
-            )
-        if challenge.url != evidence.source:
-            raise Contradiction(
-                "the challenge was for another address than this evidence claims to come from",
-                where="challenge.url",
-                got=challenge.url,
-                expected=evidence.source,
-            )
-        entry.got, entry.expected = statement.eat_nonce.hex(), derived.hex()
-        if statement.eat_nonce != derived:
-            raise Stale(
-                "the statement answers another nonce: a replay",
-                where="statement.eat_nonce",
-                got=statement.eat_nonce.hex(),
-                expected=derived.hex(),
-                hint="the quote is real, but it was made for another question, at another time",
-            )
+    if challenge.url != evidence.source:
+        raise Contradiction(
+            "the challenge was for another address than this evidence claims to come from",
+            where="challenge.url",
+            got=challenge.url,
+            expected=evidence.source,
+        )
+    entry.got, entry.expected = statement.eat_nonce.hex(), derived.hex()
+    if statement.eat_nonce != derived:
+        raise Stale(
+            "the statement answers another nonce: a replay",
+            where="statement.eat_nonce",
+            got=statement.eat_nonce.hex(),
+            expected=derived.hex(),
+            hint="the quote is real, but it was made for another question, at another time",
+        )
 
 
 def _check_ra_tls(certificate: RaTlsEvidence, report_data: bytes, ledger: Ledger) -> None:
     ledger.not_checked("evidence.statement", NO_STATEMENT)
     ledger.not_checked("evidence.nonce", NO_CHALLENGE)
-    with ledger.group(), ledger.step("evidence.report_data") as entry:
+    with ledger.line("evidence.report_data") as entry:
         expected = certificate.report_data
         entry.explain("hashed", f"SHA-512 over ratls-cert: and the key {certificate.spki.hex()}")
         entry.got, entry.expected = report_data.hex(), expected.hex()
@@ -161,19 +159,18 @@ def check_agreement(
     if statement is None:
         ledger.not_checked("evidence.agreement", NO_STATEMENT)
         return True
-    with ledger.group():
-        with ledger.step("evidence.agreement"):
-            for name, stated, measured in (
-                ("compose_hash", statement.compose_hash, compose_hash),
-                ("app_id", statement.app_id, app_id),
-                ("instance_id", statement.instance_id, instance_id),
-            ):
-                if stated != measured:
-                    raise Contradiction(
-                        f"the app states another {name} than was measured",
-                        where=f"statement.{name}",
-                        got=stated.hex() or "empty",
-                        expected=measured.hex() or "empty",
-                    )
+    with ledger.line("evidence.agreement"):
+        for name, stated, measured in (
+            ("compose_hash", statement.compose_hash, compose_hash),
+            ("app_id", statement.app_id, app_id),
+            ("instance_id", statement.instance_id, instance_id),
+        ):
+            if stated != measured:
+                raise Contradiction(
+                    f"the app states another {name} than was measured",
+                    where=f"statement.{name}",
+                    got=stated.hex() or "empty",
+                    expected=measured.hex() or "empty",
+                )
         return True
     return False
