@@ -1,0 +1,81 @@
+"""JSON-RPC 2.0 over HTTP on loopback: single calls and batches."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from contextlib import suppress
+
+from twinproof_devnet.chain.errors import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RpcError
+from twinproof_devnet.chain.rpc import Methods
+from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+
+__all__ = ["Endpoint"]
+
+MAX_BATCH = 1000
+INTERNAL_ERROR = -32603
+
+
+class Endpoint:
+    """One URL. Counts its calls by method."""
+
+    def __init__(self, methods: Methods) -> None:
+        self.methods = methods
+        self.calls: dict[str, int] = {}
+        self.requests = 0
+        """HTTP requests: a batch is one."""
+        self._server = LoopbackServer(self.serve)
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.close()
+
+    def serve(self, request: Request) -> Answer:
+        """One HTTP request."""
+        self.requests += 1
+        if request.method != "POST":
+            return Answer(b"", 405, headers={"Allow": "POST"})
+        return Answer(json.dumps(self.reply(request.body), separators=(",", ":")).encode())
+
+    def reply(self, body: bytes) -> object:
+        """What is said to this body."""
+        try:
+            message = json.loads(body)
+        except (ValueError, RecursionError):
+            return _error(None, RpcError(PARSE_ERROR, "parse error"))
+        if not isinstance(message, list):
+            return self._one(message)
+        if not message:
+            return _error(None, RpcError(INVALID_REQUEST, "empty batch"))
+        if len(message) > MAX_BATCH:
+            return _error(None, RpcError(INVALID_REQUEST, "batch too large"))
+        return [self._one(item) for item in message]
+
+    def _one(self, message: object) -> object:
+        if not isinstance(message, dict) or not isinstance(message.get("method"), str):
+            return _error(None, RpcError(INVALID_REQUEST, "invalid request"))
+        method, params = message["method"], message.get("params", [])
+        self.calls[method] = self.calls.get(method, 0) + 1
+        identity = message.get("id")
+        try:
+            return {"jsonrpc": "2.0", "id": identity, "result": self.methods.answer(method, _values(params))}
+        except RpcError as error:
+            return _error(identity, error)
+        except Exception as error:  # noqa: BLE001  (a bug of ours is shown and answered, the server goes on)
+            with suppress(OSError):
+                traceback.print_exception(error)
+            return _error(identity, RpcError(INTERNAL_ERROR, f"internal error: {type(error).__name__}"))
+
+
+def _values(params: object) -> list[object]:
+    if not isinstance(params, list):
+        raise RpcError(INVALID_PARAMS, "non-array args")
+    return params
+
+
+def _error(identity: object, error: RpcError) -> object:
+    return {"jsonrpc": "2.0", "id": identity, "error": error.to_json()}
