@@ -37,10 +37,11 @@ RANK = {
     "comparison": 10,
     "report": 11,
     "release": 10,
-    "sources": 11,
-    "cli": 12,
-    "web": 12,
-    "conformance": 13,
+    "deployments": 11,
+    "sources": 12,
+    "cli": 13,
+    "web": 13,
+    "conformance": 14,
 }
 EDGES = {"sources", "cli", "web", "conformance"}
 WORLD = {

@@ -1,21 +1,24 @@
 """The Version History table of the README: one row per version between two markers, newest first.
 
-Git SHA and compose hash are known only after the version was built and deployed; until then their cells hold a dash.
+Git SHA and compose hash are known only after the version was built and deployed; until then their cells hold a dash,
+and `with_deployment` fills them in from a deployment record.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
 from twinproof.release.versions import Version
 
-__all__ = ["BEGIN", "END", "Row", "with_row"]
+__all__ = ["BEGIN", "END", "Row", "with_deployment", "with_row"]
 
 BEGIN, END = "<!-- versions:begin -->", "<!-- versions:end -->"
 HEADING = "| Version | Date | Git SHA | Compose Hash | Changes |"
 RULE = "|---|---|---|---|---|"
 MAX_CHANGES = 160
+_UNFILLED = re.compile(r"\| (?P<version>[0-9.]+) \| (?P<date>[0-9-]+) \| - \| - \| (?P<changes>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,34 @@ def with_row(readme: str, row: Row) -> str:
 
     A version that already has a row keeps it: running again adds nothing.
     """
+    lines, start, end, rows = _table(readme)
+    ending = "\r" if lines[start].endswith("\r") else ""
+    if not any(existing.startswith(f"| {row.version} |") for existing in rows):
+        rows.insert(0, row.line)
+    return _joined(lines, start, end, rows, ending)
+
+
+def with_deployment(readme: str, version: Version, git_sha: str, compose_hash: str) -> str:
+    """The README with these cells of the version's row filled in; without such a row, unchanged.
+
+    A row that holds another hash already is left as it is: a version never changes, and `deployments verify` names it.
+    Raises Malformed without exactly one pair of markers.
+    """
+    lines, start, end, rows = _table(readme)
+    ending = "\r" if lines[start].endswith("\r") else ""
+    for index, existing in enumerate(rows):
+        match = _UNFILLED.fullmatch(existing)
+        if match is not None and match["version"] == str(version):
+            rows[index] = f"| {version} | {match['date']} | `{git_sha[:12]}` | `{compose_hash}` | {match['changes']}"
+    return _joined(lines, start, end, rows, ending)
+
+
+def _joined(lines: list[str], start: int, end: int, rows: list[str], ending: str) -> str:
+    return "\n".join([*lines[: start + 1], *(f"{line}{ending}" for line in (HEADING, RULE, *rows)), *lines[end:]])
+
+
+def _table(readme: str) -> tuple[list[str], int, int, list[str]]:
+    """All lines, where the markers are, and the rows between them. Raises Malformed."""
     lines = readme.split("\n")
     places = [[index for index, line in enumerate(lines) if line.strip() == marker] for marker in (BEGIN, END)]
     if any(len(found) != 1 for found in places) or places[0][0] > places[1][0]:
@@ -56,11 +87,7 @@ def with_row(readme: str, row: Row) -> str:
             expected=f"{BEGIN} ... {END}",
         )
     start, end = places[0][0], places[1][0]
-    ending = "\r" if lines[start].endswith("\r") else ""
     table = [line.rstrip("\r") for line in lines[start + 1 : end] if line.strip()]
     if table[:2] not in ([], [HEADING, RULE]):
         raise Malformed("not the table of versions", where="README.md", got=table[0], expected=HEADING)
-    rows = table[2:]
-    if not any(existing.startswith(f"| {row.version} |") for existing in rows):
-        rows.insert(0, row.line)
-    return "\n".join([*lines[: start + 1], *(f"{line}{ending}" for line in (HEADING, RULE, *rows)), *lines[end:]])
+    return lines, start, end, table[2:]

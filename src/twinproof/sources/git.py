@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinproof.errors import UsageError
@@ -22,9 +22,10 @@ SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """One work tree."""
+    """One work tree. `environment` is added to every command's."""
 
     top: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(
         self,
@@ -47,7 +48,13 @@ class Git:
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={
+                **os.environ,
+                "GIT_TERMINAL_PROMPT": "0",
+                "LC_ALL": "C.UTF-8",
+                **self.environment,
+                **(environment or {}),
+            },
         ) as process:
             try:
                 out, err = process.communicate(timeout=seconds)

@@ -1,0 +1,148 @@
+"""Does a record tell the truth? Every fact of it is found again, in the receipt and in the evidence, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from twinproof.deployments.anchor import Receipt, anchor_of
+from twinproof.deployments.facts import attested_of
+from twinproof.deployments.record import Anchor, Attested, Record
+from twinproof.errors import TwinproofError, worst_exit_code
+from twinproof.verifier import Verdict
+
+__all__ = ["Assessment", "Finding", "assess", "cross_check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One false fact: what the record says, and what was found instead."""
+
+    fact: str
+    recorded: str
+    found: str
+
+    def __str__(self) -> str:
+        said = f"{self.fact}: the record says {self.recorded}, " if self.recorded else f"{self.fact}: "
+        return said + self.found
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What became of one record; `unchecked` is why a part of it could not be looked at, and never a pass."""
+
+    record: Record
+    findings: tuple[Finding, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    codes: frozenset[int] = frozenset()
+    """Exit codes of the errors behind `unchecked` and `findings`."""
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings and not self.unchecked
+
+    @property
+    def exit_code(self) -> int:
+        return worst_exit_code(self.codes | ({4} if self.findings else set()))
+
+
+def assess(
+    record: Record,
+    *,
+    receipt: Receipt | TwinproofError | None,
+    verdict: Verdict | TwinproofError | None,
+    bundle: bytes = b"",
+    proof: bytes = b"",
+) -> Assessment:
+    """Hold a record against the receipt of its transaction and the verdict on its bundle, at the bundle's own time.
+
+    `bundle` and `proof` are the digests as computed now. What could not be fetched is given as its error.
+    """
+    findings: list[Finding] = []
+    unchecked: list[str] = []
+    codes: set[int] = set()
+    for part, given in (("onchain", receipt), ("attested", verdict)):
+        if isinstance(given, TwinproofError):
+            unchecked.append(f"{part}: {given}")
+            codes.add(given.exit_code)
+        elif given is None and (record.anchor if part == "onchain" else record.attested) is not None:
+            unchecked.append(f"{part}: nothing to hold it against")
+            codes.add(5)
+    if isinstance(receipt, Receipt):
+        findings += _onchain(record, receipt)
+    if isinstance(verdict, Verdict):
+        findings += _evidence(record, verdict, bundle, proof)
+    return Assessment(record, tuple(findings), tuple(unchecked), frozenset(codes))
+
+
+def _onchain(record: Record, receipt: Receipt) -> list[Finding]:
+    anchor, attested = record.anchor, record.attested
+    if anchor is None or attested is None:
+        return []
+    try:
+        found = anchor_of(receipt, chain_id=anchor.chain_id, app_id=attested.app_id, compose_hash=attested.compose_hash)
+    except TwinproofError as error:
+        return [Finding("onchain.transaction", f"0x{anchor.transaction.hex()}", str(error))]
+    return _differences("onchain", anchor, found)
+
+
+def _evidence(record: Record, verdict: Verdict, bundle: bytes, proof: bytes) -> list[Finding]:
+    if record.attested is None:
+        return []
+    if bundle != record.attested.bundle:
+        return [Finding("attested.bundle", record.attested.bundle.hex(), f"the file has {bundle.hex()}")]
+    try:
+        machine, found = attested_of(verdict, bundle=bundle, proof=proof)
+    except TwinproofError as error:
+        return [Finding("attested", "", str(error))]
+    findings = _differences("attested", record.attested, found)
+    statement = verdict.claims.statement
+    for fact, said, shown in (
+        ("machine", record.machine, machine.name),
+        ("version", str(record.version), statement.version if statement else ""),
+        ("git_sha", record.git_sha, statement.git_sha if statement else ""),
+    ):
+        if said != shown:
+            findings.append(Finding(fact, said, f"attested is {shown or 'none'}"))
+    return findings
+
+
+def _differences(part: str, recorded: Anchor | Attested, found: Anchor | Attested) -> list[Finding]:
+    findings = []
+    for name in recorded.__slots__:
+        said, shown = getattr(recorded, name), getattr(found, name)
+        if said != shown:
+            findings.append(Finding(f"{part}.{name}", _text(said), f"found was {_text(shown)}"))
+    return findings
+
+
+def _text(value: object) -> str:
+    return (value.hex() or "nothing") if isinstance(value, bytes) else str(value)
+
+
+def cross_check(records: Sequence[Record]) -> dict[str, tuple[Finding, ...]]:
+    """What records say about each other, by record name: one version is one commit, one compose hash and one app id."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    first: dict[str, Record] = {}
+    for record in sorted(_deployed(records), key=lambda item: item.name):
+        reference = first.setdefault(str(record.version), record)
+        facts = zip(_one_version(record), _one_version(reference), strict=True)
+        findings = tuple(
+            Finding(name, said, f"{reference.name} says {other}") for (name, said), (_, other) in facts if said != other
+        )
+        if findings:
+            found[record.name] = findings
+    return found
+
+
+def _deployed(records: Iterable[Record]) -> Iterable[Record]:
+    return (record for record in records if record.failure is None and record.attested is not None)
+
+
+def _one_version(record: Record) -> tuple[tuple[str, str], ...]:
+    attested = record.attested
+    return (
+        ("git_sha", record.git_sha),
+        ("attested.compose_hash", attested.compose_hash.hex() if attested else ""),
+        ("attested.app_id", attested.app_id.hex() if attested else ""),
+    )
