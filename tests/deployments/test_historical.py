@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployment_records import APP_ID as APP
+from deployment_records import mined
 from historical_table import BLOCKS, SIGNED, TABLE, VERSIONS
-from twinproof.deployments.anchor import COMPOSE_HASH_ADDED, Receipt, ReceiptLog
+from twinproof.deployments.anchor import Mined
 from twinproof.deployments.historical import BlockHash, HistoricalRow, judge_rows, read_table, transactions
 from twinproof.errors import Malformed
 
 ROWS = read_table(TABLE, "DEPLOYMENTS.md")
 
 
-def chain(value: bytes) -> Receipt | BlockHash | None:
+def chain(value: bytes) -> Mined | BlockHash | None:
     """Knows the two blocks, and no transaction at all."""
     return BlockHash(BLOCKS[value]) if value in BLOCKS else None
 
@@ -75,26 +77,21 @@ def row(**changed: str) -> HistoricalRow:
     return HistoricalRow(1, **(values | changed))
 
 
-def receipt(*logs: bytes, succeeded: bool = True) -> Receipt:
-    made = tuple(ReceiptLog(bytes(20), (COMPOSE_HASH_ADDED,), data, index) for index, data in enumerate(logs))
-    return Receipt(bytes.fromhex("cd" * 32), succeeded, 1, bytes(32), 1, made)
-
-
 @pytest.mark.parametrize(
     ("found", "mark"),
     [
         (None, "the chain knows no such transaction"),
-        (receipt(succeeded=False), "its transaction was reverted"),
-        (receipt(), "its transaction did not allow this compose hash: it logged none"),
-        (receipt(bytes(32)), f"its transaction did not allow this compose hash: it logged {'00' * 32}"),
+        (mined(APP, succeeded=False), "its transaction was reverted"),
+        (mined(APP), "its transaction did not allow this compose hash: it logged none"),
+        (mined(APP, bytes(32)), f"its transaction did not allow this compose hash: it logged {'00' * 32}"),
     ],
 )
-def test_a_real_transaction_can_still_be_the_wrong_one(found: Receipt | None, mark: str) -> None:
+def test_a_real_transaction_can_still_be_the_wrong_one(found: Mined | None, mark: str) -> None:
     assert judge_rows([row()], lambda _: found)[0][0] == mark
 
 
 def test_a_transaction_that_holds_the_log_is_not_complained_about_and_the_row_still_is_no_evidence() -> None:
-    marks = judge_rows([row()], lambda _: receipt(bytes.fromhex("ab" * 32)))[0]
+    marks = judge_rows([row()], lambda _: mined(APP, bytes.fromhex("ab" * 32)))[0]
     assert len(marks) == 1
     assert marks[0].startswith("no evidence")
 

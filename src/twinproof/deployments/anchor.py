@@ -8,40 +8,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twinproof.chain.receipt import Receipt
 from twinproof.deployments.record import Anchor
 from twinproof.errors import Refused
 
-__all__ = ["COMPOSE_HASH_ADDED", "Receipt", "ReceiptLog", "anchor_of"]
+__all__ = ["COMPOSE_HASH_ADDED", "Mined", "anchor_of"]
 
 COMPOSE_HASH_ADDED = bytes.fromhex("fecb34306dd9d8b785b54d65489d06afc8822a0893ddacedff40c50a4942d0af")
 """keccak256("ComposeHashAdded(bytes32)")."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptLog:
-    """`address` 20 bytes, `topics` 32 bytes each, `index` counted within the block."""
+class Mined:
+    """A receipt whose block is in the chain, and that block's time (unix seconds)."""
 
-    address: bytes
-    topics: tuple[bytes, ...]
-    data: bytes
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a node answered for a transaction hash; `block_time` is that of its block (unix seconds)."""
-
-    transaction: bytes
-    succeeded: bool
-    block: int
-    block_hash: bytes
+    receipt: Receipt
     block_time: int
-    logs: tuple[ReceiptLog, ...]
 
 
-def anchor_of(receipt: Receipt, *, chain_id: int, app_id: bytes, compose_hash: bytes) -> Anchor:
+def anchor_of(mined: Mined, *, chain_id: int, app_id: bytes, compose_hash: bytes) -> Anchor:
     """The log in this receipt by which the app's contract allowed the hash. Raises Refused when there is none."""
-    where = f"transaction 0x{receipt.transaction.hex()}"
+    receipt = mined.receipt
+    where = f"transaction 0x{receipt.transaction_hash.hex()}"
     if not receipt.succeeded:
         raise Refused("the transaction was reverted", where=where, got="status 0", expected="status 1")
     added = [log for log in receipt.logs if log.topics == (COMPOSE_HASH_ADDED,)]
@@ -49,11 +37,11 @@ def anchor_of(receipt: Receipt, *, chain_id: int, app_id: bytes, compose_hash: b
         if log.address == app_id and log.data == compose_hash:
             return Anchor(
                 chain_id=chain_id,
-                transaction=receipt.transaction,
-                block=receipt.block,
+                transaction=receipt.transaction_hash,
+                block=receipt.block_number,
                 block_hash=receipt.block_hash,
-                log_index=log.index,
-                block_time=receipt.block_time,
+                log_index=log.log_index,
+                block_time=mined.block_time,
             )
     others = [f"{log.data.hex()} at 0x{log.address.hex()}" for log in added]
     raise Refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from twinproof.deployments.anchor import Receipt, anchor_of
+from twinproof.deployments.anchor import Mined, anchor_of
 from twinproof.deployments.facts import attested_of
 from twinproof.deployments.record import Anchor, Attested, Record
 from twinproof.errors import TwinproofError, worst_exit_code
@@ -49,7 +49,7 @@ class Assessment:
 def assess(
     record: Record,
     *,
-    receipt: Receipt | TwinproofError | None,
+    receipt: Mined | TwinproofError | None,
     verdict: Verdict | TwinproofError | None,
     bundle: bytes = b"",
     proof: bytes = b"",
@@ -68,14 +68,14 @@ def assess(
         elif given is None and (record.anchor if part == "onchain" else record.attested) is not None:
             unchecked.append(f"{part}: nothing to hold it against")
             codes.add(5)
-    if isinstance(receipt, Receipt):
+    if isinstance(receipt, Mined):
         findings += _onchain(record, receipt)
     if isinstance(verdict, Verdict):
         findings += _evidence(record, verdict, bundle, proof)
     return Assessment(record, tuple(findings), tuple(unchecked), frozenset(codes))
 
 
-def _onchain(record: Record, receipt: Receipt) -> list[Finding]:
+def _onchain(record: Record, receipt: Mined) -> list[Finding]:
     anchor, attested = record.anchor, record.attested
     if anchor is None or attested is None:
         return []

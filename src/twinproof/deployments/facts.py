@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from twinproof.claims import Platform, Software
-from twinproof.deployments.anchor import Receipt, anchor_of
+from twinproof.deployments.anchor import Mined, anchor_of
 from twinproof.deployments.record import MAX_REASON, Anchor, Attested, Failure, Record
 from twinproof.dstack.unmeasured import OPEN_CODE
 from twinproof.errors import Refused, TwinproofError
@@ -68,7 +68,7 @@ def attested_of(verdict: Verdict, *, bundle: bytes, proof: bytes) -> tuple[Machi
 
 
 def deployed(
-    verdict: Verdict, receipt: Receipt, release: Release, *, chain: Chain, bundle: bytes, proof: bytes, at: int
+    verdict: Verdict, receipt: Mined, release: Release, *, chain: Chain, bundle: bytes, proof: bytes, at: int
 ) -> Record:
     """The record of a deployment that took place. Raises Refused, naming the first fact that is another one.
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twinproof.deployments.anchor import COMPOSE_HASH_ADDED, Receipt
+from twinproof.deployments.anchor import COMPOSE_HASH_ADDED, Mined
 from twinproof.errors import Malformed
 from twinproof.wire import shown
 
@@ -48,7 +48,7 @@ class BlockHash:
     number: int
 
 
-Lookup = Callable[[bytes], Receipt | BlockHash | None]
+Lookup = Callable[[bytes], Mined | BlockHash | None]
 """What a chain knows about 32 bytes: a transaction's receipt, a block, or nothing."""
 
 
@@ -125,14 +125,14 @@ def _transaction(row: HistoricalRow, lookup: Lookup | None) -> list[str]:
     return _looked_up(row, lookup(value))
 
 
-def _looked_up(row: HistoricalRow, found: Receipt | BlockHash | None) -> list[str]:
+def _looked_up(row: HistoricalRow, found: Mined | BlockHash | None) -> list[str]:
     if found is None:
         return ["the chain knows no such transaction"]
     if isinstance(found, BlockHash):
         return [f"not a transaction hash: it is the hash of block {found.number}"]
-    if not found.succeeded:
+    if not found.receipt.succeeded:
         return ["its transaction was reverted"]
-    logged = [log.data.hex() for log in found.logs if log.topics == (COMPOSE_HASH_ADDED,)]
+    logged = [log.data.hex() for log in found.receipt.logs if log.topics == (COMPOSE_HASH_ADDED,)]
     if row.compose_hash.removeprefix("0x").lower() in logged:
         return []
     return [f"its transaction did not allow this compose hash: it logged {', '.join(logged) or 'none'}"]
