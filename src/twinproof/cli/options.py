@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from twinproof.cli import deploy_options
 from twinproof.errors import UsageError
 
 __all__ = ["COMMANDS", "usage_error"]
@@ -237,5 +238,9 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "changelog": ("write the changelog from the commits", _changelog),
     "compose": ("render, compare and check what is deployed", _compose),
     "image": ("measure OS images, and show those that the policy allows", _image),
+    "deployments": (
+        "verify and render the deployment records, or judge a table of old ones",
+        deploy_options.add_deployments,
+    ),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }

@@ -18,7 +18,7 @@ from twinproof.sources import clock
 from twinproof.sources.files import read_file
 from twinproof.wire import LAST_SECOND, shown, unhex
 
-__all__ = ["Settings", "read_settings", "time_of"]
+__all__ = ["Settings", "read_settings", "roots_of", "time_of"]
 
 _UTC_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII)
 _PINS = {item.name for item in fields(Pins)}
@@ -98,7 +98,7 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
     )
     return Settings(
         policy=policy,
-        roots=(_trust_root(arguments.trust_root),) if arguments.trust_root else (INTEL_SGX_ROOT_CA,),
+        roots=roots_of(arguments.trust_root),
         collateral_url=arguments.collateral_url or configuration.collateral_url,
         at=None if arguments.at is None else time_of(arguments.at),
         required_comparisons=comparisons,
@@ -157,6 +157,11 @@ def _hex(text: str, where: str, size: int | None) -> bytes:
         return unhex(text.removeprefix("0x"), where, size=size)
     except Malformed as error:
         raise UsageError(error.what, where=where, got=error.got, expected=error.expected) from error
+
+
+def roots_of(name: str | None) -> tuple[TrustRoot, ...]:
+    """The root of `--trust-root`, or Intel's. Raises UsageError."""
+    return (_trust_root(name),) if name else (INTEL_SGX_ROOT_CA,)
 
 
 def _trust_root(name: str) -> TrustRoot:

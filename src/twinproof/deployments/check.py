@@ -49,7 +49,7 @@ class Assessment:
 def assess(
     record: Record,
     *,
-    receipt: Mined | TwinproofError | None,
+    mined: Mined | TwinproofError | None,
     verdict: Verdict | TwinproofError | None,
     bundle: bytes = b"",
     proof: bytes = b"",
@@ -61,26 +61,26 @@ def assess(
     findings: list[Finding] = []
     unchecked: list[str] = []
     codes: set[int] = set()
-    for part, given in (("onchain", receipt), ("attested", verdict)):
+    for part, given in (("onchain", mined), ("attested", verdict)):
         if isinstance(given, TwinproofError):
             unchecked.append(f"{part}: {given}")
             codes.add(given.exit_code)
         elif given is None and (record.anchor if part == "onchain" else record.attested) is not None:
             unchecked.append(f"{part}: nothing to hold it against")
             codes.add(5)
-    if isinstance(receipt, Mined):
-        findings += _onchain(record, receipt)
+    if isinstance(mined, Mined):
+        findings += _onchain(record, mined)
     if isinstance(verdict, Verdict):
         findings += _evidence(record, verdict, bundle, proof)
     return Assessment(record, tuple(findings), tuple(unchecked), frozenset(codes))
 
 
-def _onchain(record: Record, receipt: Mined) -> list[Finding]:
+def _onchain(record: Record, mined: Mined) -> list[Finding]:
     anchor, attested = record.anchor, record.attested
     if anchor is None or attested is None:
         return []
     try:
-        found = anchor_of(receipt, chain_id=anchor.chain_id, app_id=attested.app_id, compose_hash=attested.compose_hash)
+        found = anchor_of(mined, chain_id=anchor.chain_id, app_id=attested.app_id, compose_hash=attested.compose_hash)
     except TwinproofError as error:
         return [Finding("onchain.transaction", f"0x{anchor.transaction.hex()}", str(error))]
     return _differences("onchain", anchor, found)

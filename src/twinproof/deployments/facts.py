@@ -68,7 +68,7 @@ def attested_of(verdict: Verdict, *, bundle: bytes, proof: bytes) -> tuple[Machi
 
 
 def deployed(
-    verdict: Verdict, receipt: Mined, release: Release, *, chain: Chain, bundle: bytes, proof: bytes, at: int
+    verdict: Verdict, mined: Mined, release: Release, *, chain: Chain, bundle: bytes, proof: bytes, at: int
 ) -> Record:
     """The record of a deployment that took place. Raises Refused, naming the first fact that is another one.
 
@@ -84,7 +84,7 @@ def deployed(
     ):
         if got != expected:
             raise Refused(f"another {what} is attested", where=machine.name, got=got, expected=expected)
-    anchor = anchor_of(receipt, chain_id=chain.chain_id, app_id=chain.app_id, compose_hash=attested.compose_hash)
+    anchor = anchor_of(mined, chain_id=chain.chain_id, app_id=chain.app_id, compose_hash=attested.compose_hash)
     return Record(
         version=release.version,
         machine=machine.name,

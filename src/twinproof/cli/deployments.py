@@ -1,0 +1,208 @@
+"""`twinproof deployments verify|render|import`: the records, the documents made of them, and whether they are true."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from twinproof.cli.chain_endpoint import chain_endpoint
+from twinproof.cli.configuration import policy_of, read_configuration
+from twinproof.cli.settings import roots_of
+from twinproof.deployments.anchor import Mined
+from twinproof.deployments.check import Assessment, assess, cross_check
+from twinproof.deployments.documents import NAMES, documents
+from twinproof.deployments.historical import HistoricalRow, judge_rows, read_table
+from twinproof.deployments.proof import bundle_digest, proof_digest
+from twinproof.deployments.record import Record
+from twinproof.deployments.standing import rows
+from twinproof.errors import Malformed, Refused, TwinproofError, UsageError, worst_exit_code
+from twinproof.evidence.bundle import parse_bundle
+from twinproof.policy import Pins
+from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_records
+from twinproof.sources.disk import write_over
+from twinproof.sources.files import read_file
+from twinproof.sources.git import find_repository
+from twinproof.sources.mined import chain_id_of, mined_transaction, what_is
+from twinproof.sources.rpc import Endpoint
+from twinproof.verifier import Verdict, Verifier
+from twinproof.wire import shown
+
+__all__ = ["run"]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return {"verify": _verify, "render": _render, "import": _import}[arguments.action](arguments)
+
+
+def _top(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.directory) if arguments.directory else find_repository().top
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    top = _top(arguments)
+    records = read_records(top / FOLDER).whole()
+    before = {name: _text(top / name) for name in NAMES if (top / name).is_file()}
+    after = documents(before, records)
+    stale = [name for name, text in after.items() if before.get(name) != text]
+    if arguments.check and stale:
+        raise Refused(
+            "not what the records say", where=", ".join(stale), hint="`twinproof deployments render` writes these files"
+        )
+    for name in stale:
+        write_over(top / name, after[name].encode())
+        print(f"twinproof: wrote {name}", file=sys.stderr)
+    return 0
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("cannot be read as UTF-8 text", where=str(path)) from error
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    folder = _top(arguments) / FOLDER
+    found = read_records(folder)
+    configuration = read_configuration(arguments.config)
+    policy = replace(
+        policy_of(arguments, configuration), machines=configuration.machines, pins=Pins(), required=frozenset()
+    )  # pins name the newest version, and records are about all of them
+    verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
+    endpoint = chain_endpoint(arguments)
+    proofs = _proofs(folder, found.records)
+    crossed = cross_check(found.records)
+    assessments = []
+    for row in rows(found.records):
+        record = row.record
+        verdict, bundle = _verdict(folder, record, verifier)
+        assessment = assess(
+            record,
+            mined=_mined(endpoint, record),
+            verdict=verdict,
+            bundle=bundle,
+            proof=proofs.get(record.name, b""),
+        )
+        assessments.append(replace(assessment, findings=assessment.findings + crossed.get(record.name, ())))
+    code = worst_exit_code([*(item.exit_code for item in assessments), *(error.exit_code for _, error in found.broken)])
+    if arguments.json:
+        print(json.dumps(_json(assessments, found.broken, code), indent=1))
+    else:
+        for name, error in found.broken:
+            print(f"FALSE        {name}: {shown(str(error), 300)}")
+        for assessment in assessments:
+            print("\n".join(_lines(assessment)))
+        _summary(assessments, len(found.broken))
+    return code
+
+
+def _mined(endpoint: Endpoint | None, record: Record) -> Mined | TwinproofError | None:
+    if record.anchor is None or endpoint is None:
+        return None
+    try:
+        chain_id = chain_id_of(endpoint)
+        if chain_id != record.anchor.chain_id:
+            raise UsageError(
+                "an endpoint of another chain",
+                where=endpoint.name,
+                got=f"chain id {chain_id}",
+                expected=f"chain id {record.anchor.chain_id}",
+            )
+        return mined_transaction(endpoint, record.anchor.transaction)
+    except TwinproofError as error:
+        return error
+
+
+def _verdict(folder: Path, record: Record, verifier: Verifier) -> tuple[Verdict | TwinproofError | None, bytes]:
+    if record.attested is None:
+        return None, b""
+    try:
+        text = read_bundle_text(folder, record)
+        return verifier.verify(parse_bundle(text)), bundle_digest(text)
+    except TwinproofError as error:
+        return error, b""
+
+
+def _proofs(folder: Path, records: tuple[Record, ...]) -> dict[str, bytes]:
+    """The proof digest of every record, from the bundles of its version and run as they are now."""
+    runs: dict[tuple[str, str], list[bytes]] = {}
+    for record in records:
+        if record.attested is not None:
+            try:
+                digest = bundle_digest(read_bundle_text(folder, record))
+            except TwinproofError:  # the record's own assessment names it
+                continue
+            runs.setdefault((str(record.version), record.run), []).append(digest)
+    return {record.name: proof_digest(runs.get((str(record.version), record.run), ())) for record in records}
+
+
+def _lines(item: Assessment) -> list[str]:
+    word = "FALSE" if item.findings else "NOT CHECKED" if item.unchecked else "true"
+    outcome = "" if item.record.failure is None else " (failed)"
+    lines = [f"{word:<12} {item.record.name}{outcome}"]
+    lines += [f"             {shown(str(finding), 400)}" for finding in item.findings]
+    lines += [f"             not checked: {shown(text, 400)}" for text in item.unchecked]
+    return lines
+
+
+def _summary(items: list[Assessment], broken: int) -> None:
+    false = sum(bool(item.findings) for item in items) + broken
+    unchecked = sum(bool(item.unchecked) and not item.findings for item in items)
+    print(
+        f"{len(items) + broken} records: {sum(item.holds for item in items)} true, {false} false, "
+        f"{unchecked} not checked in full",
+        file=sys.stderr,
+    )
+
+
+def _json(items: list[Assessment], broken: tuple[tuple[str, TwinproofError], ...], code: int) -> dict[str, object]:
+    return {
+        "schema": "twinproof/deployments/v1",
+        "exit_code": code,
+        "records": [
+            {
+                "name": item.record.name,
+                "status": item.record.outcome.value,
+                "true": item.holds,
+                "findings": [
+                    {"fact": finding.fact, "recorded": finding.recorded, "found": finding.found}
+                    for finding in item.findings
+                ],
+                "not_checked": list(item.unchecked),
+            }
+            for item in items
+        ],
+        "broken": [{"name": name, "message": str(error)} for name, error in broken],
+    }
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    """Nothing is imported as true: a row of such a table is no evidence. Exit 4, for a table has at least one row."""
+    try:
+        text = read_file(arguments.file, "table", max_bytes=1 << 20).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed("not UTF-8 text", where=shown(arguments.file)) from error
+    table = read_table(text, shown(arguments.file))
+    endpoint = chain_endpoint(arguments)
+    marks = judge_rows(table, None if endpoint is None else lambda value: what_is(endpoint, value))
+    if arguments.json:
+        print(json.dumps([_row_json(row, found) for row, found in zip(table, marks, strict=True)], indent=1))
+        return 4
+    for row, found in zip(table, marks, strict=True):
+        print(f"line {row.line}: {shown(row.version, 20)} on {shown(row.machine, 40)}, {shown(row.timestamp, 40)}")
+        print("".join(f"  - {mark}\n" for mark in found), end="")
+    print(f"{len(table)} rows, none of them evidence of a deployment", file=sys.stderr)
+    return 4
+
+
+def _row_json(row: HistoricalRow, found: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "line": row.line,
+        "version": row.version,
+        "machine": row.machine,
+        "timestamp": row.timestamp,
+        "wrong": list(found),
+    }

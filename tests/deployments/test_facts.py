@@ -1,0 +1,210 @@
+"""A record is made of what was proved or not at all; and every fact of it, once changed, is found to be false."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from deployment_records import AT, mined
+from twinproof.cli.collect import collect
+from twinproof.cli.main import build_parser
+from twinproof.cli.settings import read_settings
+from twinproof.deployments.anchor import Mined
+from twinproof.deployments.check import assess, cross_check
+from twinproof.deployments.facts import Chain, Release, deployed
+from twinproof.deployments.proof import bundle_digest, proof_digest
+from twinproof.deployments.record import Record
+from twinproof.errors import Refused, Unavailable
+from twinproof.evidence.bundle import bundle_to_json, parse_bundle
+from twinproof.evidence.evidence import Evidence
+from twinproof.release.versions import Version
+from twinproof.verifier import Verdict, Verifier
+from twinproof_devnet.world import World
+
+CHAIN_ID = 31337
+
+
+@dataclass(frozen=True)
+class Live:
+    """One instance of the simulated world, asked just now; `stored` judges its bundle again."""
+
+    verdict: Verdict
+    bundle: bytes
+    verifier: Verifier
+
+    @property
+    def release(self) -> Release:
+        statement = self.verdict.claims.statement
+        assert statement is not None
+        version = Version.parse(statement.version, "statement")
+        return Release(version, statement.git_sha, statement.compose_hash, "100-1")
+
+    @property
+    def app_id(self) -> bytes:
+        assert self.verdict.claims.software is not None
+        return self.verdict.claims.software.app_id
+
+    @property
+    def mined(self) -> Mined:
+        return mined(self.app_id, bytes(32), self.release.compose_hash)
+
+    @property
+    def proof(self) -> bytes:
+        return proof_digest([bundle_digest(self.bundle)])
+
+    def record(self, **changed: Any) -> Record:
+        arguments: dict[str, Any] = {
+            "verdict": self.verdict,
+            "mined": self.mined,
+            "release": self.release,
+            "chain": Chain(CHAIN_ID, self.app_id),
+        } | changed
+        return deployed(**arguments, bundle=bundle_digest(self.bundle), proof=self.proof, at=AT)
+
+    def findings(self, record: Record) -> list[str]:
+        stored = self.verifier.verify(parse_bundle(self.bundle))
+        assessment = assess(
+            record, mined=self.mined, verdict=stored, bundle=bundle_digest(self.bundle), proof=self.proof
+        )
+        assert not assessment.unchecked
+        return [finding.fact for finding in assessment.findings]
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with World.start(("prod9",)) as world:
+        flags = ["--trust-root", str(world.root_path), "--config", str(world.config_path), "--no-cache"]
+        arguments = build_parser().parse_args(["verify", "prod9", *flags])
+        settings = read_settings(arguments)
+        evidence = collect(["prod9"], settings, arguments)[0].result
+        assert isinstance(evidence, Evidence)
+        verifier = Verifier(roots=settings.roots, policy=settings.policy)
+        yield Live(verifier.verify(evidence), bundle_to_json(evidence).encode(), verifier)
+
+
+def test_a_proved_deployment_becomes_a_record_of_what_was_proved(live: Live) -> None:
+    record = live.record()
+    assert record.machine == "prod9"
+    assert record.attested is not None
+    assert record.anchor is not None
+    assert record.attested.compose_hash == live.release.compose_hash
+    assert record.attested.simulated
+    assert (record.anchor.log_index, record.anchor.block_time) == (4, AT - 60)
+    assert live.findings(record) == []
+
+
+def test_a_reverted_transaction_gives_no_record(live: Live) -> None:
+    with pytest.raises(Refused, match="the transaction was reverted"):
+        live.record(mined=mined(live.app_id, live.release.compose_hash, succeeded=False))
+
+
+@pytest.mark.parametrize("other", ["another hash", "another contract", "no log"])
+def test_a_transaction_that_allowed_something_else_gives_no_record(live: Live, other: str) -> None:
+    logs = {
+        "another hash": mined(live.app_id, bytes(32)),
+        "another contract": mined(bytes(20), live.release.compose_hash),
+        "no log": mined(live.app_id),
+    }
+    with pytest.raises(Refused, match="the transaction did not allow this compose hash"):
+        live.record(mined=logs[other])
+
+
+@pytest.mark.parametrize(
+    ("what", "changed"),
+    [
+        ("compose hash", {"compose_hash": bytes(32)}),
+        ("version", {"version": Version(9, 9, 9)}),
+        ("git SHA", {"git_sha": "ab" * 20}),
+    ],
+)
+def test_another_release_than_the_attested_one_is_not_recorded(live: Live, what: str, changed: Any) -> None:
+    with pytest.raises(Refused, match=f"another {what} is attested"):
+        live.record(release=replace(live.release, **changed))
+
+
+def test_another_app_than_the_one_on_chain_is_not_recorded(live: Live) -> None:
+    with pytest.raises(Refused, match="another app id is attested"):
+        live.record(chain=Chain(CHAIN_ID, bytes(20)))
+
+
+def test_a_machine_that_nobody_named_is_not_recorded(live: Live) -> None:
+    nobody = replace(live.verdict, policy=replace(live.verdict.policy, machines=()))
+    with pytest.raises(Refused, match="the device id belongs to no machine"):
+        live.record(verdict=nobody)
+
+
+def test_an_answer_to_no_nonce_is_not_recorded(live: Live) -> None:
+    evidence = replace(live.verdict.evidence, challenge=None)
+    with pytest.raises(Refused, match="not an answer to a fresh nonce"):
+        live.record(verdict=live.verifier.verify(evidence))
+
+
+def test_what_was_not_accepted_is_not_recorded(live: Live) -> None:
+    forged = replace(live.verdict.evidence, statement="{}")
+    with pytest.raises(Refused, match="what was not proved is not recorded"):
+        live.record(verdict=live.verifier.verify(forged))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("attested", "device_id", bytes(32)),
+        ("attested", "instance_id", bytes(20)),
+        ("attested", "at", AT),
+        ("attested", "proof", bytes(32)),
+        ("attested", "simulated", False),
+        ("anchor", "block", 1),
+        ("anchor", "block_hash", bytes(32)),
+        ("anchor", "log_index", 3),
+        ("anchor", "block_time", AT),
+    ],
+)
+def test_every_changed_fact_of_a_record_is_named(live: Live, part: str, name: str, value: object) -> None:
+    record = live.record()
+    changed: Any = {name: value}
+    edited = replace(record, **{part: replace(getattr(record, part), **changed)})
+    assert live.findings(edited) == [f"{'onchain' if part == 'anchor' else part}.{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("machine", "prod7"), ("version", Version(0, 0, 1)), ("git_sha", "ab" * 20)]
+)
+def test_every_changed_name_of_a_record_is_named(live: Live, name: str, value: object) -> None:
+    changed: Any = {name: value}
+    assert live.findings(replace(live.record(), **changed)) == [name]
+
+
+def test_a_changed_compose_hash_contradicts_chain_and_evidence(live: Live) -> None:
+    record = live.record()
+    assert record.attested is not None
+    edited = replace(record, attested=replace(record.attested, compose_hash=bytes(31) + b"\x01"))
+    assert live.findings(edited) == ["onchain.transaction", "attested.compose_hash"]
+
+
+def test_another_bundle_in_its_place_is_named(live: Live) -> None:
+    record = live.record()
+    assert record.attested is not None
+    edited = replace(record, attested=replace(record.attested, bundle=hashlib.sha256(b"other").digest()))
+    assert live.findings(edited) == ["attested.bundle"]
+
+
+def test_what_could_not_be_asked_is_not_checked_and_never_true(live: Live) -> None:
+    error = Unavailable("no answer", where="127.0.0.1:1")
+    for given in (error, None):
+        assessment = assess(live.record(), mined=given, verdict=given)
+        assert len(assessment.unchecked) == 2
+        assert (assessment.holds, assessment.exit_code) == (False, 5)
+
+
+def test_two_records_of_one_version_may_not_disagree_about_it(live: Live) -> None:
+    record = live.record()
+    assert record.attested is not None
+    other = replace(record, machine="prod7", attested=replace(record.attested, app_id=bytes(20)))
+    found = cross_check([record, other])
+    assert [(name, finding.fact) for name, findings in found.items() for finding in findings] == [
+        (record.name, "attested.app_id")
+    ]
