@@ -34,11 +34,16 @@ class AppError(Exception):
     """The app could not be built or started; the text holds what it said."""
 
 
-def build_image(directory: Path, *, git_sha: str, build_time: str, version: str | None = None) -> Path:
-    """Copy the app's code into `directory` and bake git SHA, build time and, if given, another version into it."""
-    source = Path(__file__).resolve().parents[2] / "enclave" / "src" / PACKAGE
+def build_image(
+    directory: Path, *, git_sha: str, build_time: str, version: str | None = None, checkout: Path | None = None
+) -> Path:
+    """Copy the app's code into `directory` and bake git SHA, build time and, if given, another version into it.
+
+    The code is that of `checkout`, a directory with `enclave/` in it; else of the repository that this file is in.
+    """
+    source = (checkout or Path(__file__).resolve().parents[2]) / "enclave" / "src" / PACKAGE
     if not (source / "app.py").is_file():
-        raise AppError(f"no enclave app at {source}: the devnet runs from a checkout of the repository")
+        raise AppError(f"no enclave app at {source}: the devnet builds from a checkout of the repository")
     target = directory / PACKAGE
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "build.json"))
     (target / "build.json").write_text(json.dumps({"gitSha": git_sha, "buildTime": build_time}) + "\n")

@@ -15,7 +15,7 @@ __all__ = ["Answer", "Handler", "LoopbackServer", "Request"]
 MAX_REQUEST_BYTES = 1 << 20
 IDLE_SECONDS = 30.0
 _STOP_SECONDS = 5.0
-_OK, _TOO_LARGE, _LENGTH_REQUIRED = 200, 413, 411
+_OK, _NO_CONTENT, _TOO_LARGE, _LENGTH_REQUIRED = 200, 204, 413, 411
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,12 @@ class _Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
+    def do_PATCH(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        self._serve()
+
     def log_message(self, *_: object) -> None:
         """Silent: the world prints what matters."""
 
@@ -121,6 +127,9 @@ class _Connection(BaseHTTPRequestHandler):
         self.send_header("Content-Type", answer.content_type)
         for name, value in answer.headers.items():
             self.send_header(name, value)
+        if answer.status == _NO_CONTENT:
+            self.end_headers()
+            return
         if isinstance(answer.body, bytes):
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()

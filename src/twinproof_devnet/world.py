@@ -19,7 +19,7 @@ from twinproof_devnet.collateral_service import CollateralService
 from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt, active
 from twinproof_devnet.firmware import Shape
 from twinproof_devnet.provision import Provisioned, provision
-from twinproof_devnet.running_instance import RunningInstance
+from twinproof_devnet.running_instance import Container, RunningInstance
 
 __all__ = ["REGIONS", "World"]
 
@@ -71,14 +71,9 @@ class World:
         return world
 
     def _launch(self, name: str, scratch: Path, image: Path) -> RunningInstance:
-        instance = RunningInstance(
-            name,
-            self.provisioned.vms[name],
-            socket=scratch / f"{name}.sock",
-            image=image,
-            environment={"ENVIRONMENT": self.provisioned.app.environment},
-        )
+        instance = RunningInstance(name, socket=scratch / f"{name}.sock")
         self._resources.callback(instance.close)
+        instance.boot(self.provisioned.vms[name], Container(image, {"ENVIRONMENT": self.provisioned.app.environment}))
         instance.show(active(self.faults, name) & FRONT_FAULTS)
         return instance
 
@@ -103,7 +98,7 @@ class World:
         for name, instance in self.instances.items():
             vm = self.provisioned.vms[name]
             if instance.vm is not vm:
-                instance.boot(vm)
+                instance.boot(vm, instance.container)
             instance.show(active(self.faults, name) & FRONT_FAULTS)
 
     def _write_files(self) -> None:
