@@ -147,21 +147,23 @@ class Boot:
         registers = td.mrtd + td.rtmr0 + td.rtmr1 + td.rtmr2 + td.rtmr3
         return hashlib.sha256(registers + (configuration if any(configuration) else b"")).digest()
 
+    @property
+    def mr_system(self) -> bytes:
+        """SHA-256 over the registers that do not depend on the app, and the key provider."""
+        td, provider = self.measurements, hashlib.sha256(self.key_provider.payload).digest()
+        return hashlib.sha256(td.mrtd + td.rtmr0 + td.rtmr1 + td.rtmr2 + provider).digest()
+
     def app_info(self) -> bytes:
         """What certificates say about the app, as MessagePack: an array, from 0.6 a map. No guest knows its machine."""
-        td = self.measurements
-        provider = self.key_provider.payload
         members: dict[str, object] = {
             "app_id": self.effective_app_id,
             "compose_hash": self.compose_hash,
             "instance_id": self.instance_id,
             "device_id": hashlib.sha256(b"").digest(),
-            "mr_system": hashlib.sha256(
-                td.mrtd + td.rtmr0 + td.rtmr1 + td.rtmr2 + hashlib.sha256(provider).digest()
-            ).digest(),
+            "mr_system": self.mr_system,
             "mr_aggregated": self.mr_aggregated,
             "os_image_hash": self.image.os_image_hash,
-            "key_provider_info": provider,
+            "key_provider_info": self.key_provider.payload,
         }
         named = {**members, "init_script_hashes": []}
         packed: bytes = msgpack.packb(named if self.generation >= (0, 6) else [*members.values()])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["COLLATERAL_FAULTS", "FRONT_FAULTS", "Fault", "FaultAt", "Place", "active"]
+__all__ = ["CLOUD_FAULTS", "COLLATERAL_FAULTS", "FRONT_FAULTS", "Fault", "FaultAt", "Place", "active"]
 
 
 class Place(StrEnum):
@@ -20,6 +20,8 @@ class Place(StrEnum):
     """What was booted, and how."""
     FRONT = "front"
     """Between the app and whoever asks it."""
+    CLOUD = "cloud"
+    """What the cloud's API says and does."""
 
 
 class Fault(StrEnum):
@@ -56,6 +58,15 @@ class Fault(StrEnum):
     SILENT = "silent"
     ENDLESS_RESPONSE = "endless_response"
     REDIRECT_ELSEWHERE = "redirect_elsewhere"
+    STALE_STATUS = "stale_status"
+    REWRITTEN_HASH = "rewritten_hash"
+    WRONG_DEVICE_ID = "wrong_device_id"
+    DROPPED_COMMIT = "dropped_commit"
+    LOST_ANSWER = "lost_answer"
+    MACHINE_DOWN = "machine_down"
+    WRONG_IMAGE = "wrong_image"
+    KMS_DOWN = "kms_down"
+    FOREIGN_ENV_KEY = "foreign_env_key"
 
     @property
     def place(self) -> Place:
@@ -105,8 +116,18 @@ _CATALOGUE: dict[Fault, tuple[Place, str]] = {
     Fault.SILENT: (Place.FRONT, "The request is taken and never answered."),
     Fault.ENDLESS_RESPONSE: (Place.FRONT, "The answer never ends."),
     Fault.REDIRECT_ELSEWHERE: (Place.FRONT, "The answer is on another host, it says."),
+    Fault.STALE_STATUS: (Place.CLOUD, "The API says running, with the new compose hash; the old version goes on."),
+    Fault.REWRITTEN_HASH: (Place.CLOUD, "The server composes another text than it was sent: with a script of its own."),
+    Fault.WRONG_DEVICE_ID: (Place.CLOUD, "The API names another device than the machine's."),
+    Fault.DROPPED_COMMIT: (Place.CLOUD, "A commit or a confirmation is answered as done, and nothing was done."),
+    Fault.LOST_ANSWER: (Place.CLOUD, "A commit or a confirmation is done, and the connection ends without an answer."),
+    Fault.MACHINE_DOWN: (Place.CLOUD, "The machine is off, and so is what ran on it."),
+    Fault.WRONG_IMAGE: (Place.CLOUD, "Boots another OS image than the API names: one that the KMS contract refuses."),
+    Fault.KMS_DOWN: (Place.CLOUD, "The KMS gives out nothing: no app keys, no encryption keys."),
+    Fault.FOREIGN_ENV_KEY: (Place.CLOUD, "Secrets are to be encrypted to a key that the KMS never signed."),
 }
 COLLATERAL_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.COLLATERAL)
+CLOUD_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.CLOUD)
 FRONT_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.FRONT)
 
 

@@ -3,6 +3,7 @@
 app key   = HKDF-SHA256(root scalar,   salt RATLS, info app_id || "app-key")
 app CA    = HKDF-SHA256(CA scalar,     salt RATLS, info app_id || "app-ca"), P-256
 GetKey    = HKDF-SHA256(app key,       salt RATLS, info path)
+env key   = SHA-256(PKCS#8 of the P-256 key of HKDF-SHA256(CA scalar, salt RATLS, info app_id || "env-encrypt-key"))
 chain     = app key signs keccak(purpose ":" hex(public key)); root signs keccak("dstack-kms-issued:" app_id app key)
 """
 
@@ -15,9 +16,10 @@ from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from eth_hash.auto import keccak
 from eth_keys.datatypes import PrivateKey
 
@@ -123,6 +125,18 @@ class Kms:
         ca_key = ec.derive_private_key(scalar % (_P256_ORDER - 1) + 1, ec.SECP256R1())
         signature = _recoverable(self.root, b"dstack-kms-issued:" + app_id + public)
         return AppKeys(app_key, signature, app_ca(self.ca, ca_key, self.at), (self.ca,))
+
+    def env_key(self, app_id: bytes) -> X25519PrivateKey:
+        """Decrypts the app's environment: SHA-256 of the PKCS#8 of a P-256 key that is derived from the CA's."""
+        scalar = int.from_bytes(derive_key(_scalar_bytes(self.ca.key), app_id, b"env-encrypt-key"), "big")
+        key = ec.derive_private_key(scalar % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return X25519PrivateKey.from_private_bytes(hashlib.sha256(der).digest())
+
+    def env_public_key(self, app_id: bytes) -> tuple[bytes, bytes]:
+        """32 bytes to encrypt the environment to, and the root's signature over them, 65 bytes (without a time)."""
+        public = self.env_key(app_id).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return public, _recoverable(self.root, b"dstack-env-encrypt-pubkey:" + app_id + public)
 
 
 def _public_key(key: bytes, algorithm: str) -> bytes:

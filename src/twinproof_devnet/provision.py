@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +23,13 @@ from twinproof_devnet.pki import Pki
 from twinproof_devnet.publishing import publication
 from twinproof_devnet.tcb_levels import OLDER
 
-__all__ = ["APP_ID", "Provisioned", "provision"]
+__all__ = ["APP_ID", "OTHER_VERSION", "Provisioned", "made_boot", "made_host", "made_vm", "provision"]
 
 APP_ID = hashlib.sha256(b"twinproof devnet app contract").digest()[:20]
 OTHER_VERSION = "0.5.9"
 _DEBUG = 1
-_OTHER_CONTAINER = f"registry.invalid/toy-example@sha256:{hashlib.sha256(b'another image').hexdigest()}"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_OTHER_DIGEST = f"sha256:{hashlib.sha256(b'another image').hexdigest()}"
 
 
 class _LyingVm(ConfidentialVm):
@@ -81,30 +83,46 @@ class Provisioned:
             return first
         if self._unchanged(name, faults, Place.MACHINE):
             return self.hosts[name]
-        machine, at = Machine.named(name), self.clock()
-        if Fault.TCB_OUT_OF_DATE in switched_on:
-            machine = replace(machine, components=OLDER)
-        pki = Pki.create(at) if Fault.OTHER_ROOT in switched_on else self.pki
-        return TdxHost.create(pki, at, name=name, machine=machine)
+        return made_host(name, switched_on, self.pki, self.clock())
 
     def _boot(self, vm: ConfidentialVm, host: TdxHost, keys: AppKeys, faults: frozenset[Fault]) -> ConfidentialVm:
         """From the disk and in the shape that the VM had; nothing of an earlier fault is left."""
         boot = replace(_honest_boot(self.app, self.kms), instance_id_seed=vm.boot.instance_id_seed, shape=vm.boot.shape)
-        if Fault.DEBUG_TD in faults:
-            boot = replace(boot, td_attributes=boot.td_attributes | _DEBUG)
-        if Fault.DIFFERENT_IMAGE in faults:
-            boot = replace(boot, image=Image(OTHER_VERSION))
-        if Fault.DEV_IMAGE in faults:
-            boot = replace(boot, image=Image(dev=True))
-        if Fault.MALICIOUS_IMAGE in faults:
-            boot = replace(boot, image=replace(boot.image, backdoor=True))
-        if Fault.DIFFERENT_COMPOSE in faults:
-            boot = replace(boot, app_compose=app_compose(replace(self.app, image=_OTHER_CONTAINER)))
-        if Fault.FOREIGN_KMS_KEY in faults:
-            foreign = Kms.create(self.clock()).release(APP_ID)
-            keys = replace(keys, app_key=foreign.app_key, app_key_signature=foreign.app_key_signature)
-        kind = _LyingVm if Fault.HOST_LIES_ABOUT_REGISTERS in faults else ConfidentialVm
-        return kind(host, boot, keys, clock=self.clock)
+        return made_vm(host, made_boot(boot, faults), keys, faults, self.clock)
+
+
+def made_host(name: str, faults: frozenset[Fault], pki: Pki, at: int) -> TdxHost:
+    """The machine of this name, but for its faults."""
+    machine = Machine.named(name)
+    if Fault.TCB_OUT_OF_DATE in faults:
+        machine = replace(machine, components=OLDER)
+    return TdxHost.create(Pki.create(at) if Fault.OTHER_ROOT in faults else pki, at, name=name, machine=machine)
+
+
+def made_boot(boot: Boot, faults: frozenset[Fault]) -> Boot:
+    """The same boot, but for the faults of what boots."""
+    if Fault.DEBUG_TD in faults:
+        boot = replace(boot, td_attributes=boot.td_attributes | _DEBUG)
+    if Fault.DIFFERENT_IMAGE in faults:
+        boot = replace(boot, image=Image(OTHER_VERSION))
+    if Fault.DEV_IMAGE in faults:
+        boot = replace(boot, image=Image(dev=True))
+    if Fault.MALICIOUS_IMAGE in faults:
+        boot = replace(boot, image=replace(boot.image, backdoor=True))
+    if Fault.DIFFERENT_COMPOSE in faults:
+        boot = replace(boot, app_compose=_DIGEST.sub(_OTHER_DIGEST, boot.app_compose))
+    return boot
+
+
+def made_vm(
+    host: TdxHost, boot: Boot, keys: AppKeys, faults: frozenset[Fault], clock: Callable[[], int]
+) -> ConfidentialVm:
+    """This boot with these keys, but for the faults of the keys and of what the guest shows."""
+    if Fault.FOREIGN_KMS_KEY in faults:
+        foreign = Kms.create(clock()).release(boot.effective_app_id)
+        keys = replace(keys, app_key=foreign.app_key, app_key_signature=foreign.app_key_signature)
+    kind = _LyingVm if Fault.HOST_LIES_ABOUT_REGISTERS in faults else ConfidentialVm
+    return kind(host, boot, keys, clock=clock)
 
 
 def _honest_boot(app: ToyApp, kms: Kms) -> Boot:

@@ -65,6 +65,11 @@ class RunningInstance:
         self.app_url = self.agent_url = self._front.upstream = _NOBODY
 
     @property
+    def running(self) -> bool:
+        """Whether the VM is up; its app need not be."""
+        return self.agent_url != _NOBODY
+
+    @property
     def url(self) -> str:
         """What a user asks: the gateway, honest or not."""
         return self._front.url

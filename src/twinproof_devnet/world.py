@@ -16,12 +16,12 @@ from typing import Self
 from twinproof_devnet.app_process import build_image
 from twinproof_devnet.collateral import utc
 from twinproof_devnet.collateral_service import CollateralService
-from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt, active
+from twinproof_devnet.faults import CLOUD_FAULTS, FRONT_FAULTS, Fault, FaultAt, active
 from twinproof_devnet.firmware import Shape
 from twinproof_devnet.provision import Provisioned, provision
 from twinproof_devnet.running_instance import Container, RunningInstance
 
-__all__ = ["REGIONS", "World"]
+__all__ = ["REGIONS", "World", "check_machines"]
 
 REGIONS = {"prod9": "US-WEST", "prod7": "US-EAST", "prod5": "EU-CENTRAL"}
 _GIT_SHA = hashlib.sha256(b"twinproof devnet build").hexdigest()[:40]
@@ -148,6 +148,14 @@ class World:
 
 
 def _check(machines: Sequence[str], faults: Sequence[FaultAt]) -> None:
+    check_machines(machines, faults)
+    for item in faults:
+        if item.fault in CLOUD_FAULTS:
+            raise ValueError(f"fault {item}: there is no cloud here (--cloud)")
+
+
+def check_machines(machines: Sequence[str], faults: Sequence[FaultAt]) -> None:
+    """Raises ValueError for machines that cannot be, and faults at others."""
     if not machines or len(set(machines)) != len(machines):
         raise ValueError("machines: at least one, each once")
     for name in machines:

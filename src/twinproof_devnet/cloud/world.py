@@ -1,0 +1,168 @@
+"""The running cloud: machines, collateral service, KMS, registry and API on loopback, all ended when it is closed."""
+
+from __future__ import annotations
+
+import atexit
+import secrets
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from twinproof_devnet.cloud.bootloader import Bootloader
+from twinproof_devnet.cloud.fleet import Fleet
+from twinproof_devnet.cloud.governance import Governance
+from twinproof_devnet.cloud.node import Node, node_number
+from twinproof_devnet.cloud.on_chain import OnChain
+from twinproof_devnet.cloud.service import CloudService
+from twinproof_devnet.collateral_service import CollateralService
+from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt, Place, active
+from twinproof_devnet.kms import Kms
+from twinproof_devnet.machine import Machine
+from twinproof_devnet.pki import Pki
+from twinproof_devnet.provision import made_host
+from twinproof_devnet.publishing import publication
+from twinproof_devnet.registry import Registry
+from twinproof_devnet.world import REGIONS, check_machines
+
+__all__ = ["MACHINES", "CloudWorld"]
+
+MACHINES = ("prod5", "prod7", "prod9")
+_NOT_THAT_MACHINE = "elsewhere"
+_BOOTING = frozenset({Fault.MACHINE_DOWN, Fault.WRONG_IMAGE, Fault.STALE_STATUS})
+"""Faults of the cloud that are about what runs."""
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+class CloudWorld:
+    """Use `start`, and `with` or `close`; it also ends with the interpreter. At first nothing is deployed."""
+
+    _resources: ExitStack
+
+    def __init__(self, machines: Sequence[str], kms: Kms, governance: Governance, directory: Path) -> None:
+        self.directory, self.kms, self.governance = directory, kms, governance
+        self.faults: tuple[FaultAt, ...] = ()
+        self.key = f"phak_{secrets.token_urlsafe(32)}"
+        """What X-API-Key has to be; also in `key_path`."""
+        self.pki = Pki.create(_now())
+        self.nodes: dict[str, Node] = {}
+        for position, name in enumerate(machines):
+            host = made_host(name, frozenset(), self.pki, _now())
+            number = node_number(name, position)
+            self.nodes[name] = Node(number, name, REGIONS.get(name, "DEVNET"), host, host.device_id)
+        self.registry = Registry(directory / "registry")
+
+    @classmethod
+    def start(
+        cls,
+        machines: Sequence[str] = MACHINES,
+        *,
+        kms: Kms,
+        governance: Governance,
+        faults: Sequence[FaultAt] = (),
+        directory: Path | None = None,
+    ) -> CloudWorld:
+        """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
+
+        Raises ValueError for machines that cannot be.
+        """
+        check_machines(machines, faults)
+        with ExitStack() as resources:
+            scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
+            world = cls(machines, kms, governance, directory or scratch)
+            world.directory.mkdir(parents=True, exist_ok=True)
+            world._serve(scratch, resources)
+            world._write_files()
+            for item in faults:
+                world.switch(item.fault, item.machine)
+            world._resources = resources.pop_all()
+        atexit.register(world.close)
+        return world
+
+    def _serve(self, sockets: Path, resources: ExitStack) -> None:
+        hosts = [node.host for node in self.nodes.values()]
+        self._collateral = CollateralService(self.pki, hosts, clock=_now)
+        resources.callback(self._collateral.close)
+        self.collateral_url = self._collateral.url
+        loader = Bootloader(self.kms, self.governance, self.registry, clock=_now, faults=self._active)
+        self.fleet = Fleet(self.nodes, loader, sockets=sockets, clock=_now, faults=self._active)
+        resources.callback(self.fleet.close)
+        self.service = CloudService(self.fleet, OnChain(self.governance, self.kms), key=self.key)
+        resources.callback(self.service.close)
+
+    def _active(self, machine: str) -> frozenset[Fault]:
+        return active(self.faults, machine)
+
+    def switch(self, fault: Fault, machine: str | None = None, *, on: bool = True) -> None:
+        """Switch a fault on or off, at one machine or everywhere. What boots because of it does so in the background.
+
+        What was switched on everywhere is switched off everywhere. Raises ValueError for a machine that there is not.
+        """
+        item = FaultAt(fault, machine)
+        check_machines(list(self.nodes), [item])
+        others = tuple(other for other in self.faults if other != item)
+        before, self.faults = self.faults, (*others, item) if on else others
+        for name, node in self.nodes.items():
+            changed = active(before, name) ^ active(self.faults, name)
+            self._change_node(node, changed)
+        hosts = {name: node.host for name, node in self.nodes.items()}
+        self._collateral.publish(hosts.values(), publication(self.faults, hosts, self.pki, _now()))
+
+    def _change_node(self, node: Node, changed: frozenset[Fault]) -> None:
+        faults = self._active(node.name)
+        if any(fault.place is Place.MACHINE for fault in changed):
+            first = next(iter(self.nodes.values()))
+            same = Fault.SAME_MACHINE_TWICE in faults
+            node.host = first.host if same else made_host(node.name, faults, self.pki, _now())
+        node.up = Fault.MACHINE_DOWN not in faults
+        own = Machine.named(node.name)
+        named = Machine.named(_NOT_THAT_MACHINE) if Fault.WRONG_DEVICE_ID in faults else own
+        node.claimed_device_id = named.device_id
+        for cvm in self.fleet.cvms:
+            if cvm.node is node:
+                cvm.instance.show(faults & FRONT_FAULTS)
+        if changed & _BOOTING or any(fault.place in {Place.MACHINE, Place.VM} for fault in changed):
+            self.fleet.refresh(node.name)
+
+    def _write_files(self) -> None:
+        """What `twinproof` needs to know: the root to trust, machines by name, where collateral is; and the key."""
+        self.root_path.write_bytes(self.pki.root.pem.encode("ascii"))
+        self.key_path.touch(mode=0o600)
+        self.key_path.write_text(self.key + "\n")
+        lines = ["# Simulated machines, NOT INTEL. They are gone when the devnet stops.", ""]
+        lines += ["[collateral]", f'url = "{self.collateral_url}"']
+        for name, node in self.nodes.items():
+            device_id = node.host.device_id.hex()
+            lines += ["", f"[machines.{name}]", f'region = "{node.region}"', f'device_id = "{device_id}"']
+        self.config_path.write_text("\n".join(lines) + "\n")
+
+    @property
+    def root_path(self) -> Path:
+        return self.directory / "root.pem"
+
+    @property
+    def config_path(self) -> Path:
+        return self.directory / "twinproof.toml"
+
+    @property
+    def key_path(self) -> Path:
+        return self.directory / "api-key"
+
+    def close(self) -> None:
+        """End everything, within seconds."""
+        self._resources.close()
+        atexit.unregister(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
