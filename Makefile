@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := src enclave/src tests bench
 
-.PHONY: setup demo test check conformance fuzz format lint types lock bench differential differences clean
+.PHONY: setup demo test check workflows reproducible conformance fuzz format lint types lock bench differential differences clean
 
 setup: $(READY)
 
@@ -26,7 +26,18 @@ check: setup
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory workflows
 	$(BIN)/python -m pytest
+
+# The workflows (security, then their schema) and the Dockerfile. Nothing is fetched.
+workflows: setup
+	$(BIN)/zizmor --offline --quiet --persona pedantic .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/hadolint enclave/Dockerfile
+
+# The enclave's wheel of this commit, built from two clones at other paths and times: the same bytes, or exit 4.
+reproducible: setup
+	$(BIN)/twinproof release wheel
 
 # Every case of a new conformance corpus, and any other verifier with VERIFIER="CMD ...": tests/conformance/README.md.
 VERIFIER ?= $(BIN)/python -m twinproof.conformance

@@ -12,6 +12,7 @@ from typing import TypeVar
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import PROFILES, Machine, Policy
 from twinproof.policy_file import read_policy
+from twinproof.release.build_settings import BuildSettings, read_build_settings
 from twinproof.release.compose_settings import ComposeSettings, read_compose_settings
 from twinproof.sources.files import read_file
 from twinproof.sources.urls import split_url
@@ -33,6 +34,7 @@ class Configuration:
     policy: Policy | None = None
     release_branch: str | None = None
     compose: ComposeSettings | None = None
+    build: BuildSettings | None = None
 
     @property
     def machine_words(self) -> tuple[str, ...]:
@@ -96,7 +98,7 @@ def _policy(top: Fields) -> Policy:
 
 
 def _configuration(top: Fields) -> Configuration:
-    _known(top, {"machines", "collateral", "policy", "release_branch", "compose"})
+    _known(top, {"machines", "collateral", "policy", "release_branch", "compose", "build"})
     machines = []
     table = top.child("machines") if "machines" in top else Fields({}, top.where)
     for name in table.raw:
@@ -118,6 +120,7 @@ def _configuration(top: Fields) -> Configuration:
         policy=read_policy(top.child("policy")) if "policy" in top else None,
         release_branch=top.optional_text("release_branch", max_chars=200),
         compose=read_compose_settings(top.child("compose")) if "compose" in top else None,
+        build=read_build_settings(top.child("build")) if "build" in top else None,
     )
 
 

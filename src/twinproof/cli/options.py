@@ -198,6 +198,41 @@ def _compose(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _release(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(
+        dest="action",
+        metavar="check|build|publish|notes|github|attested|wheel",
+        required=True,
+        parser_class=type(parser),
+    )
+    check = actions.add_parser("check", help="refuse a tag that is not this version on the release branch")
+    check.add_argument("--commit", metavar="SHA", help="the commit that the tag has to be at, such as GITHUB_SHA")
+    build = actions.add_parser("build", help="build the image of a commit reproducibly, and print its digest")
+    build.add_argument("--push", action="store_true", help="push it to its registry, by digest and without a tag")
+    build.add_argument("--twice", action="store_true", help="build it twice; another digest is exit 4")
+    publish = actions.add_parser("publish", help="give a pushed image its tags; one that has other content is exit 4")
+    publish.add_argument("--tag", metavar="TAG", help="also the version's tag, :X.Y.Z beside :<commit>")
+    notes = actions.add_parser("notes", help="print what the GitHub Release of a version says")
+    github = actions.add_parser("github", help="make the GitHub Release of a version, or complete it")
+    attested = actions.add_parser("attested", help="refuse an image that this repository's build did not attest")
+    wheel = actions.add_parser("wheel", help="build the enclave's wheel from two clones; different bytes are exit 4")
+    wheel.add_argument("--output", metavar="DIR", help="keep the wheel in this directory")
+    for part in (check, notes, github, attested):
+        part.add_argument("tag", metavar="TAG", help="a version's tag, such as v1.1.0")
+    for part in (build, publish, wheel):
+        part.add_argument("--commit", metavar="REVISION", default="HEAD", help="the commit (default: HEAD)")
+    for part in (publish, notes, github, attested):
+        part.add_argument(
+            "--image-digest", metavar="DIGEST", required=part is not notes, help="sha256:<64 hex> of the image"
+        )
+    for part in (notes, github):
+        part.add_argument(
+            "--app-compose", metavar="FILE", required=part is github, help="the version's app-compose text, to publish"
+        )
+    for part in (check, build, github):
+        part.add_argument("--outputs", metavar="FILE", help="append NAME=VALUE lines here, such as to GITHUB_OUTPUT")
+
+
 def _image(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="measure|list", required=True, parser_class=type(parser))
     measure = actions.add_parser("measure", help="compute an image's registers, and print its entry for the policy")
@@ -237,6 +272,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "bump": ("make the next version: files, changelog, commit and tag, or nothing at all", _bump),
     "changelog": ("write the changelog from the commits", _changelog),
     "compose": ("render, compare and check what is deployed", _compose),
+    "release": ("check, build and publish a version, as the workflows do", _release),
     "image": ("measure OS images, and show those that the policy allows", _image),
     "deployments": (
         "verify and render the deployment records, or judge a table of old ones",

@@ -28,13 +28,16 @@ class VersionFile:
     path: str
     search: str
 
-    def version_in(self, text: str) -> Version:
-        """The version in this file's text. Raises Malformed unless exactly one line holds one."""
+    def version_in(self, text: str, *, pre_release: bool = False) -> Version:
+        """The version in this file's text; a pre-release only where asked for.
+
+        Raises Malformed unless exactly one line holds one.
+        """
         before, _, after = self.search.partition(_FIELD)
         found = re.findall(rf"{before}(?P<version>[^\"'\s]*){after}", text.removeprefix(_BOM), re.MULTILINE)
         if len(found) != 1:
             raise Malformed("the version has to stand exactly once", where=self.path, got=f"{len(found)} times")
-        return Version.parse(found[0], self.path)
+        return (Version.parse_release if pre_release else Version.parse)(found[0], self.path)
 
 
 def read_version_files(text: str) -> tuple[VersionFile, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twinproof.release.preflight import RepositoryState
 from twinproof.sources.git import Git
 
-__all__ = ["repository_state"]
+__all__ = ["remote_references", "repository_state"]
 
 REMOTE_SECONDS = 20
 _OPERATIONS = (
@@ -47,16 +47,26 @@ def _dirty(git: Git) -> tuple[str, ...]:
 
 def _remote(git: Git, branch: str) -> tuple[str, str, set[str], bool]:
     """The remote's name, its commit of the branch, its tags, and whether it answered."""
+    remote, references = remote_references(git, branch)
+    if references is None:
+        return remote, "", set(), False
+    tags = {name.removeprefix("refs/tags/").removesuffix("^{}") for name in references if name.startswith("refs/tags/")}
+    return remote, references.get(f"refs/heads/{branch}", ""), tags, True
+
+
+def remote_references(git: Git, branch: str) -> tuple[str, dict[str, str] | None]:
+    """The remote's name (empty without one), and commits by full name; None when it did not answer.
+
+    An annotated tag has two entries: the tag's object, and with `^{}` after its name the commit.
+    """
     configured = git.run("config", f"branch.{branch}.remote", check=False).stdout.strip()
     known = git.output("remote").split("\n")
     remote = configured if configured in known else "origin" if "origin" in known else ""
     if not remote:
-        return "", "", set(), False
+        return "", None
     listed = git.run(
         "ls-remote", "--heads", "--tags", "--quiet", remote, check=False, seconds=REMOTE_SECONDS, patient=False
     )
     if listed.returncode != 0:
-        return remote, "", set(), False
-    references = {name: commit for commit, _, name in (line.partition("\t") for line in listed.stdout.splitlines())}
-    tags = {name.removeprefix("refs/tags/").removesuffix("^{}") for name in references if name.startswith("refs/tags/")}
-    return remote, references.get(f"refs/heads/{branch}", ""), tags, True
+        return remote, None
+    return remote, {name: commit for commit, _, name in (line.partition("\t") for line in listed.stdout.splitlines())}
