@@ -118,7 +118,12 @@ def test_the_base_install_stays_small() -> None:
 
 
 def test_lock_files_name_no_index() -> None:
-    for path in ("requirements/dev.txt", "enclave/requirements.txt", "tests/npm/package-lock.json"):
+    for path in (
+        "requirements/dev.txt",
+        "enclave/requirements.txt",
+        "tests/npm/package-lock.json",
+        "tests/web/axe/package-lock.json",
+    ):
         text = (ROOT / path).read_text(encoding="utf-8")
         assert not re.search(r"https?://(?!github\.com|paulmillr\.com|opencollective\.com)", text), path
         assert "--index-url" not in text

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -54,6 +55,13 @@ def test_the_demo_ends_as_it_should(demo: subprocess.CompletedProcess[str]) -> N
         "exit code 3",
         "exit code 4",
     ]
+
+
+def test_the_demo_ends_with_the_path_of_a_report_that_is_there(demo: subprocess.CompletedProcess[str]) -> None:
+    last = demo.stdout.splitlines()[-1].rpartition(" ")[2]
+    report = Path(urlsplit(last).path).read_text(encoding="utf-8")
+    assert "<h1>PROOF COMPLETE</h1>" in report
+    assert "SIMULATED HARDWARE" in report
 
 
 def test_the_readmes_output_is_the_demos(demo: subprocess.CompletedProcess[str]) -> None:

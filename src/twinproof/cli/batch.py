@@ -64,6 +64,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
         (arguments.target, "URL|FILE"),
         (arguments.explain, "--explain"),
         (arguments.save, "--save"),
+        (arguments.html, "--html"),
         (arguments.ra_tls, "--ra-tls"),
         (arguments.collateral_url, "--collateral-url"),
         (arguments.ca_file, "--ca-file"),

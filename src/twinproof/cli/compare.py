@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from twinproof.cli.collect import Collected, check_targets, collect
 from twinproof.cli.output import style_of
+from twinproof.cli.report_files import check_report_files, write_report_files
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
@@ -27,6 +28,7 @@ __all__ = ["run"]
 def run(arguments: argparse.Namespace) -> int:
     if len(arguments.targets) < 2:
         raise UsageError("nothing to compare", got="1 target", expected="at least 2", hint="`verify` judges one")
+    check_report_files(arguments)
     settings = read_settings(arguments)
     required = required_comparisons(settings.required_comparisons)
     with second_opinion(arguments) as opinion:
@@ -53,6 +55,7 @@ def _compare(arguments: argparse.Namespace, settings: Settings, required: frozen
         except TwinproofError as error:
             failures.append((item.name, error))
     proof = compare(verdicts, required=required) if len(verdicts) > 1 else None
+    write_report_files(arguments, proof, verdicts, failures)
     if arguments.json:
         print(json.dumps(_json(proof, verdicts, failures), indent=1))
     else:

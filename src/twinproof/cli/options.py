@@ -25,6 +25,11 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
     )
     parser.add_argument("--explain", action="store_true", help="show the exact bytes that were hashed and compared")
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="also write a page that needs no network, carries the evidence and verifies itself again in a browser",
+    )
     trust = parser.add_argument_group("what to trust")
     trust.add_argument(
         "--trust-root",

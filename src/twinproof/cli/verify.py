@@ -7,6 +7,7 @@ import json
 
 from twinproof.cli.collect import collect
 from twinproof.cli.output import style_of
+from twinproof.cli.report_files import check_report_files, write_report_files
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import read_settings
 from twinproof.errors import TwinproofError, UsageError
@@ -26,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("a URL or FILE is required, or --batch", where="twinproof verify", hint="--help")
     if arguments.jobs is not None:
         raise UsageError("--jobs is about --batch", where="twinproof verify")
+    check_report_files(arguments)
     settings = read_settings(arguments)
     with second_opinion(arguments) as opinion:
         verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)
@@ -33,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         if isinstance(collected.result, TwinproofError):
             raise collected.result
         verdict = verifier.verify(collected.result, at=settings.time_for(collected.result.fetched_at))
+    write_report_files(arguments, None, [verdict])
     if arguments.json:
         print(json.dumps(verdict.to_json(), indent=1))
     else:

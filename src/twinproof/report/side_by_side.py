@@ -85,8 +85,9 @@ def having(status: Status, named: Named) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def open_checks(proof: Proof, named: Named) -> Iterator[tuple[str, str]]:
+def open_checks(proof: Proof | None, named: Named) -> Iterator[tuple[str, str]]:
     """Each (id, reason) once, with the instances it is about where it is not about all of them."""
-    yield from ((check.id, check.reason) for check in proof.checks if check.status is Status.NOT_CHECKED)
+    compared = proof.checks if proof is not None else ()
+    yield from ((check.id, check.reason) for check in compared if check.status is Status.NOT_CHECKED)
     for (step_id, reason), who in having(Status.NOT_CHECKED, named).items():
         yield step_id, reason if len(who) == len(named) else f"{reason} ({', '.join(who)})"

@@ -1,0 +1,132 @@
+// Shows what this browser found beside what the tool said, and colours every edge by the worse of the two.
+
+const WORDS = { pass: "holds", fail: "DOES NOT HOLD", not_checked: "not repeated" };
+
+function mark(cell, result) {
+  cell.dataset.status = result.status;
+  cell.textContent = `this browser: ${WORDS[result.status]}${result.reason ? ` (${result.reason})` : ""}`;
+}
+
+// The tool's word and this browser's, where both have one.
+function disagrees(told, result) {
+  if (result.status === NOT_CHECKED || told === NOT_CHECKED || told === undefined) return false;
+  return (told === FAIL) !== (result.status === FAIL);
+}
+
+function paintLinks(index, results) {
+  for (const link of document.querySelectorAll(`[data-link][data-instance="${index}"]`)) {
+    const ids = link.dataset.checks.split(" ");
+    const failed = ids.filter((id) => (results.get(id) || {}).status === FAIL);
+    const repeated = ids.filter((id) => ((results.get(id) || {}).status || NOT_CHECKED) !== NOT_CHECKED);
+    if (failed.length) link.dataset.status = FAIL;
+    const words = link.querySelector(".status-word");
+    if (words && failed.length) words.textContent = `BROKEN, says this browser: ${failed.join(", ")}`;
+    const browser = link.querySelector(".browser");
+    if (browser) {
+      browser.dataset.status = failed.length ? FAIL : repeated.length ? PASS : NOT_CHECKED;
+      browser.textContent = `this browser: ${repeated.length} of ${ids.length} steps repeated`;
+    }
+  }
+}
+
+// What the table shows has to be what this page read out of the signed bytes itself.
+async function shownValues(index, found, differences) {
+  const values = comparable(found);
+  if (found.pck) values["compare.machine"] = hex(await digest("SHA-256", found.pck.platform.ppid));
+  for (const cell of document.querySelectorAll(`[data-value][data-instance="${index}"]`)) {
+    const read = values[cell.dataset.value], shown = cell.textContent.trim();
+    if (read && read !== shown) {
+      cell.dataset.status = FAIL;
+      differences.push({ id: cell.dataset.value, index, reason: `this page shows ${shown}, the evidence says ${read}` });
+    }
+  }
+}
+
+async function recheckAll() {
+  const report = part("report"), differences = [], found = [];
+  let repeated = 0, failed = 0;
+  for (const [index, told] of report.instances.entries()) {
+    progress(`Repeating the verification of instance ${index + 1} of ${report.instances.length}…`);
+    const one = await recheck(index, told);
+    found.push(one);
+    for (const [id, result] of one.ledger.results) {
+      if (result.status !== NOT_CHECKED) repeated++;
+      if (result.status === FAIL) failed++;
+      if (disagrees(told.checks[id], result)) differences.push({ id, index, reason: result.reason });
+      const cell = document.getElementById(`browser-${index}-${id}`);
+      if (cell) mark(cell, result);
+    }
+    paintLinks(index, one.ledger.results);
+    await shownValues(index, one, differences);
+    await new Promise((resume) => setTimeout(resume));
+  }
+  if (found.length > 1) {
+    const ledger = new Ledger();
+    await checkBetween(found, ledger);
+    for (const [id, result] of ledger.results) {
+      if (result.status !== NOT_CHECKED) repeated++;
+      if (result.status === FAIL) failed++;
+      if (disagrees(report.checks[id], result)) differences.push({ id, index: null, reason: result.reason });
+      const cell = document.getElementById(`browser-all-${id}`);
+      if (cell) mark(cell, result);
+    }
+  }
+  conclude(report, repeated, failed, differences);
+}
+
+function progress(text) { document.getElementById("browser-progress").textContent = text; }
+
+function conclude(report, repeated, failed, differences) {
+  const box = document.getElementById("browser-result"), list = document.getElementById("browser-differences");
+  list.replaceChildren(...differences.map(({ id, index, reason }) => {
+    const item = document.createElement("li");
+    const who = index === null ? "between the instances" : report.instances[index].title;
+    item.textContent = `${id}, ${who}: ${reason || "holds here, and the tool says it does not"}`;
+    return item;
+  }));
+  box.dataset.status = differences.length || failed ? FAIL : PASS;
+  box.dataset.done = "yes";
+  const intel = report.instances.every(({ fingerprint }) => fingerprint === INTEL_ROOT_SHA256);
+  const root = intel ? "under the Intel SGX Root CA" : "under a root that is NOT Intel's";
+  progress(differences.length
+    ? `This browser DISAGREES with the report in ${differences.length} places. Do not rely on it.`
+    : failed ? `This browser repeated ${repeated} steps ${root}: ${failed} do not hold, as the report says.`
+      : `This browser repeated ${repeated} steps ${root}: all hold, and it agrees with the report.`);
+}
+
+async function start() {
+  for (const button of document.querySelectorAll("[data-save]")) {
+    button.addEventListener("click", () => save(Number(button.dataset.save)));
+    button.hidden = false;
+  }
+  const again = document.getElementById("browser-again");
+  const all = document.getElementById("open-all");
+  all.addEventListener("click", () => {
+    const groups = [...document.querySelectorAll("details.group")], open = groups.some((group) => !group.open);
+    for (const group of groups) group.open = open;
+  });
+  all.hidden = false;
+  if (!globalThis.crypto || !crypto.subtle) {
+    document.getElementById("browser-result").dataset.done = "yes";
+    return progress("This browser offers no cryptography for this address: open the file from disk or over HTTPS.");
+  }
+  again.addEventListener("click", run);
+  again.hidden = false;
+  await run();
+}
+
+async function run() {
+  const again = document.getElementById("browser-again");
+  again.disabled = true;
+  delete document.getElementById("browser-result").dataset.done;
+  try { await recheckAll(); } catch (error) {
+    const box = document.getElementById("browser-result");
+    box.dataset.status = FAIL;
+    box.dataset.done = "yes";
+    progress(`This browser could not repeat the verification: ${error.message || error}`);
+  }
+  again.disabled = false;
+}
+
+// After the first paint: a report of a hundred instances is readable before it is repeated.
+requestAnimationFrame(() => setTimeout(start));

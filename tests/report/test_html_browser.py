@@ -1,0 +1,240 @@
+"""The page in a real browser, without a network: it verifies itself again, and every lie in it turns something red."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser
+
+from browser import Visit, axe_source, chromium, picture, visiting
+from small_instance import AT, Instance, edited, twins, verifier
+from twinproof.comparison import compare
+from twinproof.report.html.page import html_report
+from twinproof.verifier import Verdict
+
+AGREES = "all hold, and it agrees with the report"
+DISAGREES = "This browser DISAGREES"
+
+
+def judged() -> list[Verdict]:
+    judge = verifier()
+    return [judge.verify(instance.evidence()) for instance in twins()]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def honest() -> str:
+    verdicts = judged()
+    return html_report(compare(verdicts), verdicts, now=AT)
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens a page from disk and waits for its own verification to end."""
+    with ExitStack() as visits:
+
+        def show(text: str, *, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Visit:
+            path = tmp_path / "report.html"
+            path.write_text(text, encoding="utf-8")
+            visit = visits.enter_context(visiting(browser, path.as_uri(), width=width, scheme=scheme))
+            visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+            return visit
+
+        yield show
+
+
+def conclusion(visit: Visit) -> str:
+    return visit.page.inner_text("#browser-progress")
+
+
+def red_edges(visit: Visit, instance: int = 0) -> set[str]:
+    found = visit.page.locator(f'g.edge[data-instance="{instance}"][data-status="fail"]')
+    return {edge.get_attribute("data-link") or "" for edge in found.all()}
+
+
+def test_an_honest_report_verifies_itself_again_without_a_network(honest: str, opened: Callable[..., Visit]) -> None:
+    visit = opened(honest)
+    assert AGREES in conclusion(visit)
+    assert red_edges(visit) == red_edges(visit, 1) == set()
+    assert visit.page.inner_text("h1") == "PROOF COMPLETE"
+    assert visit.page.locator(".simulated").count() == 1
+    assert visit.said == []
+    assert [url.partition(":")[0] for url in visit.asked] == ["file"]
+    picture(visit, "report")
+
+
+def changed(report: str, instance: int, member: str, edit: Callable[[str], str]) -> str:
+    """One string of the evidence inside the file, edited as somebody with a text editor would."""
+    pattern = re.compile(rf'(<script type="application/json" id="evidence-{instance}">)(.*?)(</script>)', re.DOTALL)
+    match = pattern.search(report)
+    assert match
+    block = json.loads(match[2])
+    before = json.dumps(block)
+    block["bundle"][member] = edit(block["bundle"][member])
+    assert json.dumps(block) != before
+    return report[: match.start(2)] + json.dumps(block).replace("<", "\\u003c") + report[match.end(2) :]
+
+
+def one_byte(at: int) -> Callable[[str], str]:
+    """Flips one bit of the byte at this place of a hex text."""
+    return lambda text: text[: 2 * at] + f"{int(text[2 * at : 2 * at + 2], 16) ^ 1:02x}" + text[2 * at + 2 :]
+
+
+def flipped_event(text: str) -> str:
+    events = json.loads(text)
+    event = next(item for item in events if item["event"] == "app-id")
+    event["event_payload"] = one_byte(3)(event["event_payload"])
+    return json.dumps(events)
+
+
+TAMPERED = {
+    "a register": ("quote", one_byte(48 + 376), {"qe-quote", "registers-events"}),
+    "the report data": ("quote", one_byte(48 + 530), {"qe-quote", "quote-question"}),
+    "the quote's signature": ("quote", one_byte(48 + 584 + 4 + 5), {"qe-quote"}),
+    "the attestation key": ("quote", one_byte(48 + 584 + 4 + 64 + 5), {"qe-quote"}),
+    "the quoting enclave's report": ("quote", one_byte(48 + 584 + 4 + 128 + 6 + 20), {"pck-qe"}),
+    "the signer of the quoting enclave": ("quote", one_byte(48 + 584 + 4 + 128 + 6 + 130), {"pck-qe", "documents-qe"}),
+    "an event": ("event_log", flipped_event, {"registers-events", "containers-version"}),
+    "the compose file": ("app_compose", lambda text: text.replace('"toy"', '"tox"'), {"events-compose"}),
+    "the statement": ("statement", lambda text: text.replace('"1.2.0"', '"1.2.1"'), {"quote-question"}),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_one_changed_byte_turns_its_own_edge_red(what: str, honest: str, opened: Callable[..., Visit]) -> None:
+    member, edit, edges = TAMPERED[what]
+    visit = opened(changed(honest, 0, member, edit))
+    assert DISAGREES in conclusion(visit)
+    assert red_edges(visit) == edges
+    assert red_edges(visit, 1) == set()
+    if what == "an event":
+        picture(visit, "report-tampered")
+
+
+def test_collateral_that_was_edited_breaks_the_documents(honest: str, opened: Callable[..., Visit]) -> None:
+    number = r"\"tcbEvaluationDataNumber\":"
+    assert number in honest
+    visit = opened(honest.replace(number, f"{number}9"))
+    assert DISAGREES in conclusion(visit)
+    assert red_edges(visit) == {"root-documents"}
+
+
+def test_a_value_that_is_shown_but_was_not_signed_is_found(honest: str, opened: Callable[..., Visit]) -> None:
+    cell = '<code class="value">1.2.0</code>'
+    assert honest.count(cell) == 2
+    visit = opened(honest.replace(cell, '<code class="value">6.6.6</code>', 1))
+    assert DISAGREES in conclusion(visit)
+    assert "this page shows 6.6.6, the evidence says 1.2.0" in visit.page.inner_text("#browser-differences")
+
+
+def test_a_report_of_failed_evidence_agrees_that_it_fails(opened: Callable[..., Visit]) -> None:
+    judge, (first, second) = verifier(), twins()
+    bad = edited(second.evidence(), app_compose="{}")
+    verdicts = [judge.verify(first.evidence()), judge.verify(bad)]
+    visit = opened(html_report(compare(verdicts), verdicts, now=AT))
+    assert "do not hold, as the report says" in conclusion(visit)
+    assert "events-compose" in red_edges(visit, 1)
+    assert visit.page.locator("pre.lines .old").count() > 0
+    assert visit.said == []
+    picture(visit, "report-different")
+
+
+def test_another_root_under_an_honest_chain_is_not_the_root_of_this_report(
+    honest: str, opened: Callable[..., Visit]
+) -> None:
+    match = re.search(r'"root":"([0-9a-f]+)"', honest)
+    assert match
+    visit = opened(honest.replace(match[1], one_byte(40)(match[1]), 1))
+    assert DISAGREES in conclusion(visit)
+    assert {"root-pck", "root-documents"} <= red_edges(visit)
+
+
+def test_one_verdict_has_a_page_too(opened: Callable[..., Visit]) -> None:
+    verdicts = [verifier().verify(Instance().evidence())]
+    visit = opened(html_report(None, verdicts, now=AT))
+    assert visit.page.inner_text("h1") == "GENUINE"
+    assert AGREES in conclusion(visit)
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(honest: str, opened: Callable[..., Visit]) -> None:
+    visit = opened(honest, width=360)
+    visit.page.click("#open-all")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == 360
+    picture(visit, "report-phone")
+
+
+def test_dark_mode_is_dark(honest: str, opened: Callable[..., Visit]) -> None:
+    grounds = [
+        opened(honest, scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for scheme in ("light", "dark")
+    ]
+    assert grounds == ["rgb(255, 255, 255)", "rgb(16, 20, 24)"]
+    picture(opened(honest, scheme="dark"), "report-dark")
+
+
+def test_the_keyboard_reaches_everything_that_can_be_done(honest: str, opened: Callable[..., Visit]) -> None:
+    visit = opened(honest)
+    seen = []
+    for _ in range(12):
+        visit.page.keyboard.press("Tab")
+        seen.append(visit.page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert seen[0] == "skip"
+    assert {"browser-again", "open-all"} <= set(seen)
+    visit.page.focus("details.group summary")
+    visit.page.keyboard.press("Enter")
+    assert visit.page.locator("details.group").first.get_attribute("open") is not None
+    visit.page.focus("#browser-again")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+    assert AGREES in conclusion(visit)
+
+
+def test_a_saved_bundle_is_the_evidence_that_was_judged(honest: str, opened: Callable[..., Visit]) -> None:
+    from twinproof.evidence.bundle import parse_bundle
+
+    visit = opened(honest)
+    with visit.page.expect_download() as download:
+        visit.page.locator("[data-save]").nth(1).click()
+    saved = parse_bundle(download.value.path().read_bytes())
+    judge = verifier()
+    assert judge.verify(saved).accepted
+    assert judge.verify(saved).evidence.collateral == twins()[1].evidence().collateral
+
+
+def test_without_javascript_the_report_is_readable_and_says_what_is_missing(
+    browser: Browser, tmp_path: Path, honest: str
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(honest, encoding="utf-8")
+    with visiting(browser, path.as_uri(), javascript=False) as visit:
+        assert visit.page.inner_text("h1") == "PROOF COMPLETE"
+        assert "needs JavaScript" in conclusion(visit)
+        assert visit.page.locator("button:visible").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_accessibility_findings(
+    scheme: str, honest: str, opened: Callable[..., Visit], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source = axe_source(tmp_path_factory.mktemp("axe"))
+    visit = opened(honest, scheme=scheme)
+    visit.page.click("#open-all")
+    visit.page.evaluate(source)  # not bound by the page's own policy: it comes over the debugging protocol
+    result = visit.page.evaluate("axe.run()")
+    serious = [
+        (item["id"], item["nodes"][0]["html"][:200])
+        for item in result["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
