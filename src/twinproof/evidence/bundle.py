@@ -7,11 +7,15 @@ wrote the file chose its `fetched_at`, `source` and `challenge`: the signed stat
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from twinproof.dcap.collateral import Collateral
 from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.wire import LAST_SECOND, Fields, parse_object, shown
+
+if TYPE_CHECKING:
+    from twinproof.chain.evidence import ChainEvidence
 
 __all__ = ["MAX_BUNDLE_BYTES", "SCHEMA", "bundle_to_json", "parse_bundle", "read_bundle"]
 
@@ -19,7 +23,7 @@ SCHEMA = "twinproof/evidence/v1"
 MAX_BUNDLE_BYTES = 16 << 20
 _BINARY = ("quote", "attestation", "ra_tls_certificate", "tls_certificate")
 _TEXTS = ("event_log", "vm_config", "app_compose", "statement", "guest_info")
-_MEMBERS = {"schema", "source", "origin", "fetched_at", "challenge", "collateral", *_BINARY, *_TEXTS}
+_MEMBERS = {"schema", "source", "origin", "fetched_at", "challenge", "collateral", "chain", *_BINARY, *_TEXTS}
 
 
 def bundle_to_json(evidence: Evidence) -> str:
@@ -45,6 +49,8 @@ def bundle_to_json(evidence: Evidence) -> str:
         }
     if evidence.collateral is not None:
         members["collateral"] = evidence.collateral.to_json()
+    if evidence.chain is not None:
+        members["chain"] = evidence.chain.to_json()
     return json.dumps(members, indent=1, sort_keys=True) + "\n"
 
 
@@ -89,7 +95,14 @@ def read_bundle(fields: Fields) -> Evidence:
         challenge=_challenge(fields.child("challenge")) if "challenge" in fields else None,
         fetched_at=fields.integer("fetched_at", high=LAST_SECOND) if "fetched_at" in fields else None,
         collateral=Collateral.from_fields(fields.child("collateral")) if "collateral" in fields else None,
+        chain=_chain(fields.child("chain")) if "chain" in fields else None,
     )
+
+
+def _chain(fields: Fields) -> ChainEvidence:
+    from twinproof.chain.evidence import parse_evidence  # noqa: PLC0415  (most bundles have no such member)
+
+    return parse_evidence(fields)
 
 
 def _challenge(fields: Fields) -> Challenge:

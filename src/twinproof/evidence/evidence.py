@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from twinproof.dcap.collateral import Collateral
+
+if TYPE_CHECKING:  # loaded with the first evidence from a chain: most have none
+    from twinproof.chain.evidence import ChainEvidence
 
 __all__ = ["Challenge", "Evidence", "Origin"]
 
@@ -62,11 +66,16 @@ class Evidence:
     challenge: Challenge | None = None
     fetched_at: int | None = None
     collateral: Collateral | None = None
+    chain: ChainEvidence | None = None
+    """What a chain said about it; None when none was asked."""
     stored: bool = False
     """Read from a file: source, time and challenge are then the word of whoever made it."""
 
     def with_collateral(self, collateral: Collateral) -> Evidence:
         return replace(self, collateral=collateral)
+
+    def with_chain(self, chain: ChainEvidence) -> Evidence:
+        return replace(self, chain=chain)
 
     def with_app_compose(self, app_compose: str) -> Evidence:
         return replace(self, app_compose=app_compose)
