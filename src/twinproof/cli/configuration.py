@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from twinproof.cli.chain_settings import ChainSettings, read_chain_settings
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import PROFILES, Machine, Policy
 from twinproof.policy_file import read_policy
@@ -35,6 +36,7 @@ class Configuration:
     release_branch: str | None = None
     compose: ComposeSettings | None = None
     build: BuildSettings | None = None
+    chain: ChainSettings | None = None
 
     @property
     def machine_words(self) -> tuple[str, ...]:
@@ -98,7 +100,7 @@ def _policy(top: Fields) -> Policy:
 
 
 def _configuration(top: Fields) -> Configuration:
-    _known(top, {"machines", "collateral", "policy", "release_branch", "compose", "build"})
+    _known(top, {"machines", "collateral", "policy", "release_branch", "compose", "build", "chain"})
     machines = []
     table = top.child("machines") if "machines" in top else Fields({}, top.where)
     for name in table.raw:
@@ -121,6 +123,7 @@ def _configuration(top: Fields) -> Configuration:
         release_branch=top.optional_text("release_branch", max_chars=200),
         compose=read_compose_settings(top.child("compose")) if "compose" in top else None,
         build=read_build_settings(top.child("build")) if "build" in top else None,
+        chain=read_chain_settings(top.child("chain")) if "chain" in top else None,
     )
 
 
