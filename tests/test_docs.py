@@ -60,6 +60,8 @@ def test_no_flag_is_documented_that_does_not_exist() -> None:
         "--help",
         "--version",
         "--machines",
+        "--no-chain",
+        "--chain-id",
         "--atomic",
         "--tags",
     }  # the devnet's, and git's

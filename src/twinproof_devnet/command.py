@@ -16,7 +16,7 @@ from types import FrameType
 
 from twinproof_devnet.app_process import AppError
 from twinproof_devnet.faults import Fault, FaultAt
-from twinproof_devnet.provision import APP_ID
+from twinproof_devnet.provision import BootRefused
 from twinproof_devnet.world import World
 
 __all__ = ["main"]
@@ -39,6 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME[@machine]",
         help="switch on a fault, everywhere or at one machine; may be repeated",
     )
+    up.add_argument(
+        "--no-chain", action="store_true", help="without a chain: the KMS asks nobody whom it gives keys to"
+    )
+    up.add_argument(
+        "--chain-id",
+        type=int,
+        metavar="N",
+        help="what the simulated chain says it is; default: 31337, as local chains do. Some programs know only 8453",
+    )
     up.add_argument("--directory", type=Path, help="where to write root.pem and twinproof.toml (default: temporary)")
     commands.add_parser("demo", help="the main job on simulated machines, then three lies being caught")
     commands.add_parser("faults", help="list the faults")
@@ -56,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from twinproof_devnet import demo  # noqa: PLC0415  (only when asked for)
 
         return demo.run()
-    return _up(parsed.machines, parsed.fault, parsed.directory)
+    return _up(parsed)
 
 
 def _faults() -> int:
@@ -78,7 +87,7 @@ def _corpus(directory: Path, at: int | None) -> int:
     return 0
 
 
-def _up(machines: str, fault_texts: Sequence[str], directory: Path | None) -> int:
+def _up(parsed: argparse.Namespace) -> int:
     stop = Event()
 
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
@@ -86,12 +95,17 @@ def _up(machines: str, fault_texts: Sequence[str], directory: Path | None) -> in
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask_to_stop)
-    names = [name.strip() for name in machines.split(",") if name.strip()]
+    names = [name.strip() for name in parsed.machines.split(",") if name.strip()]
     try:
-        faults = [FaultAt.parse(text) for text in fault_texts]
-        world = World.start(names, faults=faults, directory=directory)
+        faults = [FaultAt.parse(text) for text in parsed.fault]
+        world = World.start(
+            names, faults=faults, directory=parsed.directory, chain=not parsed.no_chain, chain_id=parsed.chain_id
+        )
     except (ValueError, AppError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return _USAGE
+    except BootRefused as error:
+        print(f"error: {error}\nhint: --no-chain boots it without asking the contracts", file=sys.stderr)
         return _USAGE
     with world:
         _announce(world, faults)
@@ -108,7 +122,14 @@ def _announce(world: World, faults: Sequence[FaultAt]) -> None:
         print(f"{'':<12} {instance.socket}  guest agent, for the app")
     print(f"{'collateral':<12} {world.collateral_url}")
     print(f"{'trust root':<12} {world.root_path}")
-    print(f"{'KMS root':<12} {world.provisioned.kms.root_public_key.hex()}  of the keys of app {APP_ID.hex()}")
+    app_id, root = world.provisioned.app_id.hex(), world.provisioned.kms.root_public_key.hex()
+    print(f"{'KMS root':<12} {root}  of the keys of app {app_id}")
+    if world.has_chain:
+        chain = world.chain
+        print(f"{'chain':<12} {chain.url}  JSON-RPC, chain id {chain.chain_id}, SIMULATED")
+        print(f"{'KMS contract':<12} 0x{chain.kms.address.hex()}")
+        print(f"{'app contract':<12} 0x{app_id}  its address is the app id")
+        print(f"{'owner':<12} {chain.owner.checksum_address}  of both; key in {world.chain_key_path}")
     for item in faults:
         print(f"{'fault':<12} {item}: {item.fault.description}")
     print(f"\n{shlex.join(world.compare_command())}\n")

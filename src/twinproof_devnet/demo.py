@@ -28,7 +28,7 @@ REPORT = Path("build/demo.html")
 def run() -> int:
     """0 when everything ended as it should."""
     _title("The devnet: prod9 and prod7, simulated TDX machines under a root that is not Intel's")
-    with World.start(MACHINES) as world:
+    with World.start(MACHINES, chain=True) as world:
         for name in MACHINES:
             url = world.instances[name].url
             for _ in range(SIGNUPS[name]):

@@ -23,13 +23,35 @@ from twinproof_devnet.pki import Pki
 from twinproof_devnet.publishing import publication
 from twinproof_devnet.tcb_levels import OLDER
 
-__all__ = ["APP_ID", "OTHER_VERSION", "Provisioned", "made_boot", "made_host", "made_vm", "provision"]
+__all__ = [
+    "APP_ID",
+    "OTHER_VERSION",
+    "BootRefused",
+    "Gate",
+    "Provisioned",
+    "made_boot",
+    "made_host",
+    "made_vm",
+    "provision",
+]
 
 APP_ID = hashlib.sha256(b"twinproof devnet app contract").digest()[:20]
 OTHER_VERSION = "0.5.9"
 _DEBUG = 1
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _OTHER_DIGEST = f"sha256:{hashlib.sha256(b'another image').hexdigest()}"
+
+
+class BootRefused(Exception):
+    """The KMS gave no keys, so the guest does not come up. The text is the contract's reason."""
+
+
+Gate = Callable[[ConfidentialVm, frozenset[Fault]], None]
+"""Whom the KMS asks about a boot, with the faults of its machine. Raises BootRefused."""
+
+
+def _open(_vm: ConfidentialVm, _faults: frozenset[Fault]) -> None:
+    """A KMS that asks nobody."""
 
 
 class _LyingVm(ConfidentialVm):
@@ -55,12 +77,22 @@ class Provisioned:
     faults: tuple[FaultAt, ...]
     clock: Callable[[], int]
     """Unix seconds."""
+    app_id: bytes = APP_ID
+    """20 bytes."""
+    gate: Gate = _open
+
+    def upgraded(self, app: ToyApp, machine: str) -> Provisioned:
+        """The same world after this machine booted another version of the app. Raises BootRefused."""
+        keys, faults = self.kms.release(self.app_id), active(self.faults, machine)
+        changed = replace(self, app=app)
+        vm = self.vms[machine]
+        return replace(changed, vms={**self.vms, machine: changed._boot(vm, vm.host, keys, faults)})  # noqa: SLF001  (itself)
 
     def switched(self, faults: Sequence[FaultAt]) -> Provisioned:
         """The same world with these faults. What they do not concern stays as it is, the other VMs boot again."""
         hosts: dict[str, TdxHost] = {}
         vms: dict[str, ConfidentialVm] = {}
-        keys = self.kms.release(APP_ID)
+        keys = self.kms.release(self.app_id)
         for name, vm in self.vms.items():
             hosts[name] = self._host(name, faults, next(iter(hosts.values()), None))
             same = hosts[name] is vm.host and self._unchanged(name, faults, Place.VM)
@@ -87,8 +119,14 @@ class Provisioned:
 
     def _boot(self, vm: ConfidentialVm, host: TdxHost, keys: AppKeys, faults: frozenset[Fault]) -> ConfidentialVm:
         """From the disk and in the shape that the VM had; nothing of an earlier fault is left."""
-        boot = replace(_honest_boot(self.app, self.kms), instance_id_seed=vm.boot.instance_id_seed, shape=vm.boot.shape)
-        return made_vm(host, made_boot(boot, faults), keys, faults, self.clock)
+        boot = replace(
+            _honest_boot(self.app, self.kms, self.app_id),
+            instance_id_seed=vm.boot.instance_id_seed,
+            shape=vm.boot.shape,
+        )
+        booted = made_vm(host, made_boot(boot, faults), keys, faults, self.clock)
+        self.gate(booted, faults)
+        return booted
 
 
 def made_host(name: str, faults: frozenset[Fault], pki: Pki, at: int) -> TdxHost:
@@ -125,11 +163,11 @@ def made_vm(
     return kind(host, boot, keys, clock=clock)
 
 
-def _honest_boot(app: ToyApp, kms: Kms) -> Boot:
+def _honest_boot(app: ToyApp, kms: Kms, app_id: bytes) -> Boot:
     """The instance id's seed is new, as on an empty disk."""
     return Boot(
         app_compose=app_compose(app),
-        app_id=APP_ID,
+        app_id=app_id,
         instance_id_seed=secrets.token_bytes(20),
         key_provider=kms.key_provider,
     )
@@ -141,16 +179,20 @@ def provision(
     *,
     clock: Callable[[], int],
     shapes: Mapping[str, Shape] | None = None,
+    kms: Kms | None = None,
+    app_id: bytes = APP_ID,
+    gate: Gate = _open,
 ) -> Provisioned:
-    """Everything is valid now, by `clock` (unix seconds), but for the faults."""
+    """Everything is valid now, by `clock` (unix seconds), but for the faults. Raises BootRefused when `gate` does."""
     at = clock()
-    pki, kms, app = Pki.create(at), Kms.create(at), ToyApp()
-    keys = kms.release(APP_ID)
+    pki, kms, app = Pki.create(at), kms or Kms.create(at), ToyApp()
+    keys = kms.release(app_id)
     hosts = {name: TdxHost.create(pki, at, name=name) for name in machines}
     vms: dict[str, ConfidentialVm] = {}
     for name, host in hosts.items():
-        boot = replace(_honest_boot(app, kms), shape=(shapes or {}).get(name, Shape()))
+        boot = replace(_honest_boot(app, kms, app_id), shape=(shapes or {}).get(name, Shape()))
         vms[name] = ConfidentialVm(host, boot, keys, clock=clock)
+        gate(vms[name], frozenset())
     device_ids = {name: host.device_id for name, host in hosts.items()}
-    honest = Provisioned(pki, kms, app, hosts, vms, device_ids, Publication(), (), clock)
+    honest = Provisioned(pki, kms, app, hosts, vms, device_ids, Publication(), (), clock, app_id, gate)
     return honest.switched(faults)

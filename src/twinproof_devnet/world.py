@@ -11,15 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from twinproof_devnet.app_process import build_image
 from twinproof_devnet.collateral import utc
 from twinproof_devnet.collateral_service import CollateralService
+from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
 from twinproof_devnet.faults import CLOUD_FAULTS, FRONT_FAULTS, Fault, FaultAt, active
 from twinproof_devnet.firmware import Shape
+from twinproof_devnet.image import Image
+from twinproof_devnet.kms import Kms
+from twinproof_devnet.machine import Machine
 from twinproof_devnet.provision import Provisioned, provision
 from twinproof_devnet.running_instance import Container, RunningInstance
+
+if TYPE_CHECKING:
+    from twinproof_devnet.chain.world_chain import WorldChain
 
 __all__ = ["REGIONS", "World", "check_machines"]
 
@@ -37,6 +44,7 @@ class World:
     def __init__(self, provisioned: Provisioned, directory: Path, resources: ExitStack) -> None:
         self.provisioned, self.directory = provisioned, directory
         self.instances: dict[str, RunningInstance] = {}
+        self._chain: WorldChain | None = None
         self._resources = resources
         hosts = provisioned.hosts.values()
         self._service = CollateralService(provisioned.pki, hosts, clock=_now, publication=provisioned.publication)
@@ -51,15 +59,28 @@ class World:
         faults: Sequence[FaultAt] = (),
         directory: Path | None = None,
         shapes: Mapping[str, Shape] | None = None,
+        chain: bool = False,
+        chain_id: int | None = None,
     ) -> World:
         """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
 
-        Raises ValueError for machines that cannot be, AppError when an app does not come up.
+        With a `chain`, the app's id is its contract there, and the KMS gives keys to what the contracts allow. Raises
+        ValueError for machines that cannot be, AppError when an app does not come up, BootRefused when a fault boots
+        what the contracts do not allow.
         """
         _check(machines, faults)
         with ExitStack() as resources:
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
-            world = cls(provision(machines, faults, clock=_now, shapes=shapes), directory or scratch, resources)
+            kms = Kms.create(_now())
+            if chain:
+                on_chain = _start_chain(kms, machines, chain_id, resources)
+                app_id, gate = on_chain.app_id, on_chain.gate
+                made = provision(machines, faults, clock=_now, shapes=shapes, kms=kms, app_id=app_id, gate=gate)
+                world = cls(made, directory or scratch, resources)
+                world._chain = on_chain
+            else:
+                made = provision(machines, faults, clock=_now, shapes=shapes, kms=kms)
+                world = cls(made, directory or scratch, resources)
             world.directory.mkdir(parents=True, exist_ok=True)
             image = build_image(scratch / "image", git_sha=_GIT_SHA, build_time=utc(_now()))
             with ThreadPoolExecutor(len(machines)) as pool:
@@ -101,8 +122,32 @@ class World:
                 instance.boot(vm, instance.container)
             instance.show(active(self.faults, name) & FRONT_FAULTS)
 
+    @property
+    def chain(self) -> WorldChain:
+        """Raises ValueError for a world that was started without one."""
+        if self._chain is None:
+            raise ValueError("this world has no chain")
+        return self._chain
+
+    @property
+    def has_chain(self) -> bool:
+        return self._chain is not None
+
+    def upgrade(self, app: ToyApp, machine: str | None = None) -> None:
+        """Boot another version of the app, on one machine or, one after the other, on all.
+
+        Raises BootRefused when the KMS gives it no keys: then this machine is down until another upgrade, and those
+        after it go on with what they had. AppError as in `start`.
+        """
+        for name, instance in self.instances.items():
+            if machine in {None, name}:
+                instance.stop()
+                self.provisioned = self.provisioned.upgraded(app, name)
+                instance.boot(self.provisioned.vms[name], instance.container)
+                instance.show(active(self.faults, name) & FRONT_FAULTS)
+
     def _write_files(self) -> None:
-        """What `twinproof` needs to know: the root to trust, machines by name, where collateral is."""
+        """What `twinproof` needs to know: the root to trust, machines by name, where collateral and the chain are."""
         self.root_path.write_bytes(self.root_pem)
         lines = ["# Simulated machines, NOT INTEL. They are gone when the devnet stops.", ""]
         lines += ["[collateral]", f'url = "{self.collateral_url}"']
@@ -114,6 +159,11 @@ class World:
                 f'url = "{instance.url}"',
                 f'device_id = "{self.provisioned.device_ids[name].hex()}"',
             ]
+        if self._chain is not None:
+            kms = self._chain.kms.address.hex()
+            lines += ["", "[chain]", f'rpc = ["{self._chain.url}"]', f'kms = "0x{kms}"']
+            lines += [f"chain_id = {self._chain.chain_id}"]
+            self._chain.write_key(self.chain_key_path)
         self.config_path.write_text("\n".join(lines) + "\n")
 
     @property
@@ -127,6 +177,11 @@ class World:
     @property
     def config_path(self) -> Path:
         return self.directory / "twinproof.toml"
+
+    @property
+    def chain_key_path(self) -> Path:
+        """The key of the app's owner, when there is a chain."""
+        return self.directory / "chain-owner.key"
 
     def compare_command(self) -> list[str]:
         """What to type to compare all instances."""
@@ -145,6 +200,21 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _start_chain(kms: Kms, machines: Sequence[str], chain_id: int | None, resources: ExitStack) -> WorldChain:
+    from twinproof_devnet.chain.devchain import CHAIN_ID, DevChain  # noqa: PLC0415  (slow, and only when asked for)
+    from twinproof_devnet.chain.world_chain import WorldChain  # noqa: PLC0415  (as above)
+
+    chain = DevChain.start(chain_id=CHAIN_ID if chain_id is None else chain_id, clock=_now)
+    resources.callback(chain.close)
+    return WorldChain.start(
+        chain,
+        kms,
+        device_ids=[Machine.named(name).device_id for name in machines],
+        compose_hash=compose_hash(app_compose(ToyApp())),
+        os_image_hash=Image().os_image_hash,
+    )
 
 
 def _check(machines: Sequence[str], faults: Sequence[FaultAt]) -> None:
