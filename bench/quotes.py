@@ -22,7 +22,6 @@ from twinproof.dcap.verify import PLAN, appraise
 from twinproof.ledger import Ledger
 from twinproof.memo import Memo
 from twinproof.tdx.quote import parse_quote
-from twinproof.verdict import Status
 from twinproof.verifier import Verifier
 
 __all__ = ["appraised", "cold", "ecdsa_turn", "measure", "quote_turn"]
@@ -72,8 +71,8 @@ def appraised(collateral: Collateral, root: TrustRoot, at: int, memo: Memo) -> C
 
     def verify(quote: bytes) -> None:
         ledger = Ledger(PLAN)
-        appraise(quote, collateral, at=at, root=root, ledger=ledger, memo=memo)
-        if any(check.status is Status.FAIL for check in ledger.checks()):
+        appraisal = appraise(quote, collateral, at=at, root=root, ledger=ledger, memo=memo)
+        if appraisal is None or len(ledger.checks()) != len(PLAN):
             raise AssertionError("a good quote was refused")
 
     return verify

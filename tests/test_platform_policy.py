@@ -50,15 +50,14 @@ def with_status(
     without_age: TcbStatus | None = None,
 ) -> Appraisal:
     """The genuine appraisal with another outcome; `platform` and `qe` are TCB dates of what is out of date."""
-    launch = replace(
-        genuine().launch,
+    launch = genuine().launch._replace(
         status=status,
         platform_out_of_date=platform,
         qe_out_of_date=qe,
         advisory_ids=advisories,
         without_age=without_age or WITHOUT_AGE.get(status, status),
     )
-    return replace(genuine(), tcb_status=status, launch=launch, advisory_ids=advisories)
+    return genuine()._replace(tcb_status=status, launch=launch, advisory_ids=advisories)
 
 
 def test_an_up_to_date_platform_passes_everything_that_is_asked() -> None:
@@ -88,8 +87,8 @@ def test_the_profile_intel_says_that_attributes_were_not_judged() -> None:
 
 
 def test_a_current_tcb_that_is_not_accepted_is_refused_behind_an_accepted_launch() -> None:
-    current = replace(genuine().launch, status=S.OUT_OF_DATE)
-    found = check(replace(genuine(), current=current), Policy(), "tcb_status")
+    current = genuine().launch._replace(status=S.OUT_OF_DATE)
+    found = check(genuine()._replace(current=current), Policy(), "tcb_status")
     assert found.status is Status.FAIL
     assert "current TCB status" in found.reason
 
@@ -135,7 +134,7 @@ def test_an_old_quoting_enclave_does_not_hide_what_the_platform_needs(hidden: Tc
         True,
         hidden,
     )
-    appraisal = replace(genuine(), tcb_status=evaluation.status, launch=evaluation)
+    appraisal = genuine()._replace(tcb_status=evaluation.status, launch=evaluation)
     wide = replace(GRACE, accepted_tcb_statuses=frozenset({S.UP_TO_DATE, S.CONFIGURATION_NEEDED}))
     assert check(appraisal, wide, "tcb_status").status is Status.FAIL
     accepting = replace(wide, accepted_tcb_statuses=wide.accepted_tcb_statuses | {hidden})
@@ -153,9 +152,9 @@ def test_a_refused_advisory_is_found_whatever_its_case_and_whatever_the_status()
 
 
 def test_a_refused_advisory_of_the_current_tcb_is_found_too() -> None:
-    current = replace(genuine().launch, advisory_ids=("INTEL-SA-00837",))
+    current = genuine().launch._replace(advisory_ids=("INTEL-SA-00837",))
     policy = Policy(refused_advisories=frozenset({"INTEL-SA-00837"}))
-    assert check(replace(genuine(), current=current), policy, "advisories").status is Status.FAIL
+    assert check(genuine()._replace(current=current), policy, "advisories").status is Status.FAIL
 
 
 def test_an_advisory_that_is_not_among_the_tolerated_is_refused() -> None:

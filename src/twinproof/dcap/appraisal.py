@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dcap.levels import Evaluation
 from twinproof.dcap.pck import PckExtension
@@ -12,8 +12,7 @@ from twinproof.tdx.quote import Quote
 __all__ = ["Appraisal"]
 
 
-@dataclass(frozen=True, slots=True)
-class Appraisal:
+class Appraisal(NamedTuple):
     """Times are unix seconds, UTC.
 
     `tcb_status` is Intel's converged status. For TD 1.5 it may advise a relaunch: `launch` and `current` are what it is

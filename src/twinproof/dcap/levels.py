@@ -6,8 +6,8 @@ Source: Intel QVL, `TdxTcbLevel` matching, TDX module identity, `TEE_TCB_SVN2`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import ge
+from typing import NamedTuple
 
 from twinproof.dcap.pck import PckExtension
 from twinproof.dcap.tcb import OUT_OF_DATE, WITHOUT_AGE, TcbStatus, converge
@@ -17,9 +17,10 @@ from twinproof.tdx.report import TdReport
 
 __all__ = ["Evaluation", "check_module", "combine", "module_level", "platform_level", "svn_level"]
 
+NO_ATTRIBUTES = bytes(8)
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+
+class Evaluation(NamedTuple):
     """The converged status of all parts, what Intel says about it, and the oldest of their dates.
 
     `platform_out_of_date` and `qe_out_of_date` are the TCB dates of the parts that are out of date: the platform's
@@ -52,10 +53,11 @@ def platform_level(info: TcbInfo, pck: PckExtension, tee_tcb_svn: bytes | None) 
     """
     first = 0 if tee_tcb_svn is None or tee_tcb_svn[1] == 0 else 2
     tdx = () if tee_tcb_svn is None else tuple(tee_tcb_svn)[first:]
+    sgx, pce_svn = pck.components, pck.pce_svn
     for level in info.levels:
         if (
-            _reaches(pck.components, level.sgx_components)
-            and pck.pce_svn >= level.pce_svn
+            _reaches(sgx, level.sgx_components)
+            and pce_svn >= level.pce_svn
             and (not tdx or _reaches(tdx, level.tdx_components[first:]))
         ):
             return level
@@ -68,7 +70,7 @@ def platform_level(info: TcbInfo, pck: PckExtension, tee_tcb_svn: bytes | None) 
 
 def _reaches(have: tuple[int, ...], need: tuple[int, ...]) -> bool:
     """Every one of `have` is at least its counterpart; both have the same number, or nothing is reached."""
-    return len(have) == len(need) and all(map(ge, have, need))
+    return have == need or (len(have) == len(need) and all(map(ge, have, need)))
 
 
 def _module_identity(info: TcbInfo, tee_tcb_svn: bytes) -> ModuleIdentity:
@@ -92,7 +94,7 @@ def check_module(info: TcbInfo, report: TdReport) -> None:
             got=report.mrsignerseam.hex(),
             expected=identity.mrsigner.hex(),
         )
-    if any(report.seam_attributes) or report.seam_attributes != identity.attributes:
+    if report.seam_attributes != NO_ATTRIBUTES or report.seam_attributes != identity.attributes:
         raise Untrusted(
             "the TDX module runs with other attributes",
             where="SEAMATTRIBUTES",
@@ -111,11 +113,14 @@ def combine(platform: TcbLevel, qe: SvnLevel, module: SvnLevel | None) -> Evalua
     """One status, all advisories, the oldest date."""
     other = qe if module is None else module
     advisories = {*platform.advisory_ids, *qe.advisory_ids, *other.advisory_ids}
+    platform_out = platform.tcb_date if platform.status in OUT_OF_DATE else None
+    if module is not None and module.status in OUT_OF_DATE:
+        platform_out = module.tcb_date if platform_out is None else min(platform_out, module.tcb_date)
     return Evaluation(
         converge(platform.status, qe.status, other.status),
-        tuple(sorted(advisories)),
+        tuple(sorted(advisories)) if advisories else (),
         min(platform.tcb_date, qe.tcb_date, other.tcb_date),
-        min([level.tcb_date for level in (platform, module) if level and level.status in OUT_OF_DATE], default=None),
+        platform_out,
         qe.tcb_date if qe.status in OUT_OF_DATE else None,
         WITHOUT_AGE.get(platform.status, platform.status),
     )

@@ -68,20 +68,27 @@ def check_qe_identity(report: EnclaveReport, identity: QeIdentity) -> None:
     Raises Untrusted with the field.
     """
     attributes = int.from_bytes(report.attributes, "big") & int.from_bytes(identity.attributes_mask, "big")
-    misc_select = report.misc_select & identity.misc_select_mask
-    for name, got, expected in (
-        ("MRSIGNER", report.mrsigner, identity.mrsigner),
-        ("ISVPRODID", report.isv_prod_id, identity.isv_prod_id),
-        ("MISCSELECT", misc_select, identity.misc_select),
-        ("ATTRIBUTES", attributes.to_bytes(len(identity.attributes), "big"), identity.attributes),
-    ):
-        if got != expected:
-            raise Untrusted(
-                f"the quoting enclave is not Intel's: its {name} differs", got=_text(got), expected=_text(expected)
-            )
+    found = (
+        report.mrsigner,
+        report.isv_prod_id,
+        report.misc_select & identity.misc_select_mask,
+        attributes.to_bytes(len(identity.attributes), "big"),
+    )
+    if found != (identity.mrsigner, identity.isv_prod_id, identity.misc_select, identity.attributes):
+        raise _another(found, identity)
     if report.debug:
         raise Untrusted("the quoting enclave runs in debug mode", where="QE report ATTRIBUTES")
 
 
-def _text(value: bytes | int) -> str:
+def _another(found: tuple[bytes, int, int, bytes], identity: QeIdentity) -> Untrusted:
+    """The error, at the first field that differs."""
+    described = (identity.mrsigner, identity.isv_prod_id, identity.misc_select, identity.attributes)
+    fields = zip(("MRSIGNER", "ISVPRODID", "MISCSELECT", "ATTRIBUTES"), found, described, strict=True)
+    name, got, expected = next(field for field in fields if field[1] != field[2])
+    return Untrusted(
+        f"the quoting enclave is not Intel's: its {name} differs", got=_text(got), expected=_text(expected)
+    )
+
+
+def _text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)

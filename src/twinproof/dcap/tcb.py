@@ -13,6 +13,8 @@ __all__ = ["OUT_OF_DATE", "WITHOUT_AGE", "TcbStatus", "converge", "relaunch"]
 class TcbStatus(StrEnum):
     """Intel's words. The two about a relaunch exist for TD 1.5 only, and `Revoked` never reaches a policy."""
 
+    __hash__ = str.__hash__  # of the word it equals, and without a call of Python code at every look-up
+
     UP_TO_DATE = "UpToDate"
     SW_HARDENING_NEEDED = "SWHardeningNeeded"
     CONFIGURATION_NEEDED = "ConfigurationNeeded"

@@ -35,7 +35,7 @@ from twinproof.errors import CollateralMismatch, Forged, Revoked, UsageError
 from twinproof.ledger import Ledger, Line
 from twinproof.memo import Memo
 from twinproof.tdx.quote import Quote
-from twinproof.tdx.report import TdReport
+from twinproof.tdx.report import EnclaveReport, TdReport, parse_enclave_report
 
 __all__ = ["PCK_CHAIN_PEM", "PLAN", "Appraisal", "appraise"]
 
@@ -120,14 +120,14 @@ def _attestation_key(key: bytes, memo: Memo) -> EllipticCurvePublicKey:
 
 
 def _check_quoting_enclave(quote: Quote, chain: PckChain, identity: QeIdentity, memo: Memo, line: Line) -> SvnLevel:
-    raw, signature, report = quote.qe_report_raw, quote.qe_report_signature, quote.qe_report
+    raw, signature = quote.qe_report_raw, quote.qe_report_signature
 
-    def check() -> bool:
+    def check() -> EnclaveReport:
         check_signature(chain.leaf.key, signature, raw, "QE report")
-        return True
+        return parse_enclave_report(raw)
 
     line.step("dcap.qe_report_signature")  # 10
-    memo.recall(("QE report", chain.leaf.der, signature, raw), check)
+    report = memo.recall(("QE report", chain.leaf.der, signature, raw), check)
     line.step("dcap.qe_binding")  # 11
     bound = hashlib.sha256(quote.attestation_key + quote.qe_auth_data).digest() + bytes(32)
     line.got, line.expected = report.report_data.hex(), bound.hex()
@@ -165,7 +165,7 @@ def _judge_tcb(quote: Quote, papers: Papers, qe_level: SvnLevel, line: Line, mem
     level = platform_level(info, pck, td.tee_tcb_svn if td else None)
     line.step("dcap.tcb_status")  # 18
     launch = combine(level, qe_level, module)
-    line.got = launch.status.value
+    line.got = launch.status
     line.step("dcap.current_tcb")  # 19
     current, status = None, launch.status
     if td is None or td.tee_tcb_svn2 is None:
@@ -174,7 +174,7 @@ def _judge_tcb(quote: Quote, papers: Papers, qe_level: SvnLevel, line: Line, mem
         svn2 = td.tee_tcb_svn2
         current = combine(platform_level(info, pck, svn2), qe_level, module_level(info, svn2))
         status = relaunch(launch.status, current.status)
-        line.got = f"launch {launch.status.value}, current {current.status.value}"
+        line.got = f"launch {launch.status}, current {current.status}"
     line.step("dcap.not_revoked")  # 20
     if TcbStatus.REVOKED in (status, current.status if current else status):
         raise Revoked("Intel has revoked this platform's TCB", got=TcbStatus.REVOKED.value)

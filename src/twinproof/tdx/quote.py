@@ -11,9 +11,8 @@ Source: Intel SGX and TDX ECDSA quote library, quote formats 3, 4 and 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.tdx.report import (
@@ -34,12 +33,13 @@ BODY_SGX, BODY_TD10 = 1, 2
 CERTIFICATION_QE_REPORT = 6
 _TEE_NAMES = {TEE_SGX: "SGX", TEE_TDX: "TDX"}
 _HEADER = Struct("<H H I 4x 16s 20s")
-_SIGNATURE_AND_KEY = Struct("64s 64s")
-_REPORT_AND_SIGNATURE = Struct(f"{ENCLAVE_REPORT_SIZE}s 64s")
+_LENGTH = Struct("<I")
+_SIGNATURE_AND_KEY = Struct("<64s 64s")
+_TYPE_AND_LENGTH = Struct("<H I")
+_QE_REPORT = Struct(f"<{ENCLAVE_REPORT_SIZE}s 64s H")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """48 bytes. `user_data` (20 bytes) starts with the QE id; the fields at 8..12 decide nothing and are not kept."""
 
     version: int
@@ -49,8 +49,7 @@ class Header:
     user_data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """A parsed quote; nothing in it is believed yet. Signatures are r || s, keys x || y, 32 bytes each, big-endian."""
 
     raw: bytes
@@ -60,12 +59,15 @@ class Quote:
     signed: bytes
     signature: bytes
     attestation_key: bytes
-    qe_report: EnclaveReport
     qe_report_raw: bytes
     qe_report_signature: bytes
     qe_auth_data: bytes
     certification_type: int
     certification_data: bytes
+
+    @property
+    def qe_report(self) -> EnclaveReport:
+        return parse_enclave_report(self.qe_report_raw)
 
     @property
     def tee(self) -> str:
@@ -80,34 +82,33 @@ class _Reader:
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self._data, self.at, self._end = data, start, end
 
-    def _step(self, size: int, what: str) -> int:
-        """Step over the next `size` bytes: where they start."""
+    def take(self, size: int, what: str) -> bytes:
         start, self.at = self.at, self.at + size
         if self.at > self._end:
-            raise Malformed(
-                f"{what} is cut off",
-                where=f"quote byte {start}",
-                got=f"{self._end - start} bytes",
-                expected=f"{size} bytes",
-            )
-        return start
-
-    def take(self, size: int, what: str) -> bytes:
-        start = self._step(size, what)
+            raise self._cut_off(start, what)
         return self._data[start : self.at]
-
-    def integer(self, size: int, what: str) -> int:
-        start = self._step(size, what)
-        return int.from_bytes(self._data[start : self.at], "little")
 
     def unpack(self, form: Struct, what: str) -> tuple[Any, ...]:
         """Several fields at once."""
-        return form.unpack_from(self._data, self._step(form.size, what))
+        start, self.at = self.at, self.at + form.size
+        if self.at > self._end:
+            raise self._cut_off(start, what)
+        return form.unpack_from(self._data, start)
 
     def inside(self, size: int, what: str) -> _Reader:
         """A reader over the next `size` bytes, which it has to use up."""
-        start = self._step(size, what)
+        start, self.at = self.at, self.at + size
+        if self.at > self._end:
+            raise self._cut_off(start, what)
         return _Reader(self._data, start, self.at)
+
+    def _cut_off(self, start: int, what: str) -> Malformed:
+        return Malformed(
+            f"{what} is cut off",
+            where=f"quote byte {start}",
+            got=f"{self._end - start} bytes",
+            expected=f"{self.at - start} bytes",
+        )
 
     def end(self, what: str) -> None:
         if self.at != self._end:
@@ -132,21 +133,21 @@ def parse_quote(data: bytes) -> Quote:
     header = _header(reader)
     report = _report(reader, header)
     signed = data[: reader.at]
-    size = reader.integer(4, "length of the signature data")
+    (size,) = reader.unpack(_LENGTH, "length of the signature data")
     body = reader.inside(size, "signature data")
     signature, attestation_key = body.unpack(_SIGNATURE_AND_KEY, "quote signature and attestation key")
     certified = body
     if header.version >= 4:
-        kind = body.integer(2, "outer certification data type")
+        kind, size = body.unpack(_TYPE_AND_LENGTH, "type and length of the outer certification data")
         if kind != CERTIFICATION_QE_REPORT:
             raise Malformed(
-                "wrong outer certification data type", where=f"quote byte {body.at - 2}", got=str(kind), expected="6"
+                "wrong outer certification data type", where=f"quote byte {body.at - 6}", got=str(kind), expected="6"
             )
-        certified = body.inside(body.integer(4, "outer certification data length"), "outer certification data")
-    qe_report_raw, qe_report_signature = certified.unpack(_REPORT_AND_SIGNATURE, "QE report and its signature")
-    qe_auth_data = certified.take(certified.integer(2, "QE authentication data length"), "QE authentication data")
-    certification_type = certified.integer(2, "certification data type")
-    certification_data = certified.take(certified.integer(4, "certification data length"), "certification data")
+        certified = body.inside(size, "outer certification data")
+    qe_report_raw, qe_report_signature, size = certified.unpack(_QE_REPORT, "QE report and its signature")
+    qe_auth_data = certified.take(size, "QE authentication data")
+    certification_type, size = certified.unpack(_TYPE_AND_LENGTH, "type and length of the certification data")
+    certification_data = certified.take(size, "certification data")
     certified.end("certification data" if certified is not body else "signature data")
     body.end("signature data")
     return Quote(
@@ -157,7 +158,6 @@ def parse_quote(data: bytes) -> Quote:
         signed=signed,
         signature=signature,
         attestation_key=attestation_key,
-        qe_report=parse_enclave_report(qe_report_raw),
         qe_report_raw=qe_report_raw,
         qe_report_signature=qe_report_signature,
         qe_auth_data=qe_auth_data,
@@ -181,8 +181,7 @@ def _report(reader: _Reader, header: Header) -> TdReport | EnclaveReport:
     body_type = BODY_SGX if header.tee_type == TEE_SGX else BODY_TD10
     if header.version == 5:
         start = reader.at
-        body_type = reader.integer(2, "body type")
-        size = reader.integer(4, "body size")
+        body_type, size = reader.unpack(_TYPE_AND_LENGTH, "body type and size")
         if body_type not in BODY_SIZES:
             raise Malformed("unknown body type", where=f"quote byte {start}", got=str(body_type), expected="1 to 4")
         if size != BODY_SIZES[body_type]:
