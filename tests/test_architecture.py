@@ -14,6 +14,7 @@ ENCLAVE = Path(__file__).resolve().parents[1] / "enclave" / "src"
 RANK = {
     "errors": 0,
     "verdict": 0,
+    "compact_json": 0,
     "ledger": 1,
     "names": 1,
     "memo": 1,

@@ -63,10 +63,10 @@ class Plan(Sequence[Step]):
 class Line:
     """Steps in a straight line, and what the running one may add to its Check: a warning, or the bytes behind it."""
 
-    __slots__ = ("_at", "_done", "_plan", "expected", "got", "not_checked", "parts", "warning")
+    __slots__ = ("_at", "_done", "_failed", "_plan", "expected", "got", "not_checked", "parts", "warning")
 
-    def __init__(self, plan: Plan, done: dict[str, Check]) -> None:
-        self._plan, self._done, self._at = plan, done, ""
+    def __init__(self, plan: Plan, done: dict[str, Check], failed: list[str]) -> None:
+        self._plan, self._done, self._failed, self._at = plan, done, failed, ""
         self.got = self.expected = self.warning = self.not_checked = ""
         self.parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
 
@@ -113,6 +113,7 @@ class Line:
             self._end()
         elif isinstance(error, EvidenceError | Refused):
             self._done[at] = self._failure(error)
+            self._failed.append(at)
             return True
         else:
             del self._done[at]
@@ -134,18 +135,19 @@ class Line:
 class Ledger:
     """Collects the Checks of one verification, in the order of its plan."""
 
-    __slots__ = ("_done", "_plan")
+    __slots__ = ("_done", "_failed", "_plan")
 
     def __init__(self, plan: Sequence[Step]) -> None:
         self._plan = plan if isinstance(plan, Plan) else Plan(plan)
         self._done: dict[str, Check] = {}
+        self._failed: list[str] = []
 
     def line(self, step_id: str = "") -> Line:
         """Run steps, of which this is the first, until one fails; the failure is recorded and does not leave the line.
 
         A question of its own is a line of one step.
         """
-        line = Line(self._plan, self._done)
+        line = Line(self._plan, self._done, self._failed)
         if step_id:
             line.step(step_id)
         return line
@@ -161,18 +163,21 @@ class Ledger:
 
     def passed(self, *step_ids: str) -> bool:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""
-        done = self._done
-        return all(step_id in done and done[step_id].passed for step_id in step_ids)
+        for step_id in step_ids:
+            check = self._done.get(step_id)
+            if check is None or not check.passed:
+                return False
+        return True
 
     def failed(self, prefix: str) -> bool:
         """Whether any step whose id starts with `prefix` ran and failed."""
-        return any(check.status is _FAIL and step_id.startswith(prefix) for step_id, check in self._done.items())
+        return any(step_id.startswith(prefix) for step_id in self._failed)
 
     def checks(self) -> tuple[Check, ...]:
         """Every step of the plan, in the plan's order, whether it ran or not."""
         done, steps = self._done, self._plan.steps
         if len(done) < len(steps):
-            failed = [step_id for step_id, check in done.items() if check.status is _FAIL]
-            reason = f"blocked by {', '.join(failed)}" if failed else "blocked: an earlier step did not run"
+            failed = ", ".join(self._failed)
+            reason = f"blocked by {failed}" if failed else "blocked: an earlier step did not run"
             return tuple(done.get(step_id) or self._plan.not_checked(step_id, reason) for step_id in steps)
         return tuple(map(done.__getitem__, steps))

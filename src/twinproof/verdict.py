@@ -73,7 +73,7 @@ class Check(NamedTuple):
     @property
     def passed(self) -> bool:
         """It ran, and it holds; a warning adds something to know, and takes nothing away."""
-        return self.status in (Status.PASS, Status.WARN)
+        return self.status is Status.PASS or self.status is Status.WARN
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -41,6 +41,7 @@ __all__ = ["PLAN", "Verdict", "Verifier"]
 PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *second_opinion.PLAN, *checks.PLAN, *channel.PLAN, *dstack.PLAN, *wanted.PLAN))
 ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
 SCHEMA = "twinproof/verdict/v1"
+_PASS, _WARN, _FAIL = Status.PASS, Status.WARN, Status.FAIL
 NOT_APPLICABLE, REQUIRED_BUT = "not applicable", "required, but "
 
 
@@ -77,15 +78,19 @@ class Verdict:
     @property
     def genuine(self) -> bool:
         """Every check on the quote passed, and no check on its log or its statement failed."""
-        essential = (check for check in self.checks if check.id in ESSENTIAL)
-        return all(check.passed or _not_applicable(check) for check in essential) and not any(
-            _disproves(check) for check in self.checks
+        return not any(
+            _disproves(check) or (check.id in ESSENTIAL and not _not_applicable(check)) for check in self._open
         )
 
     @property
     def accepted(self) -> bool:
         """Genuine, and nothing that was wanted is missing."""
-        return self.genuine and not any(check.status is Status.FAIL for check in self.checks)
+        return self.genuine and not self.failures
+
+    @property
+    def _open(self) -> list[Check]:
+        """The checks that did not pass: they failed, or did not run."""
+        return [check for check in self.checks if check.status is not _PASS and check.status is not _WARN]
 
     @property
     def fresh(self) -> bool:
@@ -112,7 +117,7 @@ class Verdict:
 
     @property
     def failures(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if check.status is Status.FAIL)
+        return tuple([check for check in self.checks if check.status is _FAIL])
 
     def check(self, step_id: str) -> Check:
         return next(check for check in self.checks if check.id == step_id)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Never
 from unicodedata import bidirectional
 
+from twinproof.compact_json import INTEGER_DIGITS, UNREAD, read_compact
 from twinproof.errors import Malformed
 
 __all__ = ["LAST_SECOND", "Fields", "parse_json", "parse_object", "shown", "unhex"]
@@ -22,7 +23,6 @@ LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: later times have no date
 _LEFTWARDS = frozenset({"R", "AL", "AN"})
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SHORT_HEX = 1024  # bytes; below it a wrong length is told by `unhex`, with both lengths
-_INTEGER_DIGITS = 20  # 2**64 has 20 digits; nothing in these formats is larger
 
 
 def shown(value: object, limit: int = 80) -> str:
@@ -63,8 +63,11 @@ def parse_json(text: str | bytes, where: str, *, max_bytes: int = MAX_JSON_BYTES
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise Malformed("not UTF-8 text", where=f"{where} byte {error.start}") from error
+    value = read_compact(text)
+    if value is not UNREAD:
+        return value
     try:
-        value: object = json.loads(
+        value = json.loads(
             text,
             object_pairs_hook=lambda pairs: _unique(pairs, where),
             parse_constant=lambda name: _refuse_constant(name, where),
@@ -94,7 +97,7 @@ def _refuse_constant(name: str, where: str) -> Never:
 
 
 def _bounded_int(digits: str, where: str) -> int:
-    if len(digits) > _INTEGER_DIGITS:
+    if len(digits) > INTEGER_DIGITS:
         raise Malformed("JSON number too large", where=where, got=f"{len(digits)} digits")
     if digits == "-0":  # an integer to some readers, a fraction to others
         raise Malformed("not a JSON number", where=where, got=digits)

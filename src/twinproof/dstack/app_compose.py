@@ -19,6 +19,7 @@ MAX_APP_COMPOSE_BYTES = 8 << 20
 KEY_PROVIDERS = ("none", "kms", "local", "tpm")
 
 
+@remembered
 def compose_hash(text: str) -> bytes:
     """SHA-256 (32 bytes) of the text's UTF-8 bytes. Raises Malformed for half a surrogate pair, which has none."""
     try:

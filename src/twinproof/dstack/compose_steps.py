@@ -26,7 +26,7 @@ def check_compose_hash(app_compose: str | None, boot: Boot | None, ledger: Ledge
         return False
     with ledger.line(step_id) as entry:
         hashed = compose_hash(app_compose)
-        entry.explain("hashed", f"SHA-256 over {len(app_compose.encode())} bytes of app-compose text")
+        entry.explain("hashed", f"SHA-256 over {len(app_compose)} characters of app-compose text")
         entry.got, entry.expected = hashed.hex(), boot.compose_hash.hex()
         if hashed != boot.compose_hash:
             raise Contradiction(
@@ -107,8 +107,6 @@ def list_unmeasured(app_compose: str | None, measured: bool, ledger: Ledger) -> 
     notices: tuple[Notice, ...] = ()
     with ledger.line(step_id) as entry:
         notices = unmeasured_inputs(app_compose)
-        said = [f"{notice.text}{': ' if notice.detail else ''}{notice.detail}" for notice in notices]
-        for notice, text in zip(notices, said, strict=True):
-            entry.explain(notice.id, text)
-        entry.warning = "; ".join(said)
+        entry.parts = tuple([(notice.id, (notice.said,)) for notice in notices])
+        entry.warning = "; ".join([notice.said for notice in notices])
     return notices

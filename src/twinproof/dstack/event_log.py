@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar, cast
 
 from twinproof.errors import Forged, Malformed
 from twinproof.memo import remembered
 from twinproof.tdx.rtmr import REGISTER_SIZE, replay
-from twinproof.wire import Fields, parse_json, shown
+from twinproof.wire import Fields, parse_json, parse_object, shown
 
 __all__ = ["MAX_EVENT_LOG_BYTES", "RUNTIME_EVENT_TYPE", "Event", "EventLog", "make_event", "parse_event_log"]
 
@@ -28,8 +30,7 @@ MAX_EVENT_LOG_BYTES = 8 << 20
 MAX_EVENTS = 16384
 MAX_NAME_BYTES = 1024
 MAX_PAYLOAD_BYTES = 1 << 20
-_USUAL = ("imr", "event_type", "digest", "event", "event_payload")
-_MEMBERS = frozenset(_USUAL)
+_MEMBERS = frozenset({"imr", "event_type", "digest", "event", "event_payload"})
 _MOST_REMEMBERED = 4096
 _OPTIONAL = frozenset({"version", "preimage"})
 
@@ -66,23 +67,40 @@ def _hashed(event: str, payload: bytes, version: int) -> bytes:
     return json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+Fact = TypeVar("Fact")
+
+
 @dataclass(frozen=True, slots=True)
 class EventLog:
     """The one list of events; every question about the log is answered from it."""
 
     events: tuple[Event, ...]
-    runtime: tuple[Event, ...] = field(init=False, repr=False, compare=False)
-    """The events of RTMR3, in order."""
+    _of: tuple[tuple[Event, ...], ...] = field(init=False, repr=False, compare=False)
+    _facts: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "runtime", self.of(RUNTIME_IMR))
+        registers: tuple[list[Event], ...] = ([], [], [], [])
+        for event in self.events:
+            registers[event.imr].append(event)
+        object.__setattr__(self, "_of", tuple(map(tuple, registers)))
 
     def of(self, imr: int) -> tuple[Event, ...]:
-        return tuple([event for event in self.events if event.imr == imr])
+        return self._of[imr]
+
+    @property
+    def runtime(self) -> tuple[Event, ...]:
+        """The events of RTMR3, in order."""
+        return self._of[RUNTIME_IMR]
 
     def replay(self, imr: int) -> bytes:
         """The 48-byte register that these events lead to."""
-        return replay([event.measured for event in self.of(imr)])
+        return self.once(_registers)[imr]
+
+    def once(self, derive: Callable[[EventLog], Fact]) -> Fact:
+        """`derive(self)`, a function of these events alone, computed once; what it raises is not kept."""
+        if derive not in self._facts:
+            self._facts[derive] = derive(self)
+        return cast("Fact", self._facts[derive])
 
     def check_digests(self) -> int:
         """Compare what the log supplies with what its events hash to; returns how many digests it supplied.
@@ -108,6 +126,10 @@ class EventLog:
                         expected=event.measured.hex(),
                     )
         return supplied
+
+
+def _registers(log: EventLog) -> tuple[bytes, ...]:
+    return tuple(replay([event.measured for event in log.of(imr)]) for imr in range(RUNTIME_IMR + 1))
 
 
 def _place(index: int, event: Event, member: str) -> str:
@@ -157,33 +179,42 @@ def make_event(
 @remembered
 def parse_event_log(text: str) -> EventLog:
     """Read the JSON text strictly: exact members, duplicates refused, everything capped. Raises Malformed."""
+    events = _one_by_one(text) if len(text) <= MAX_EVENT_LOG_BYTES else None
+    return EventLog(_as_a_whole(text) if events is None else events)
+
+
+def _as_a_whole(text: str) -> tuple[Event, ...]:
     value = parse_json(text, "event log", max_bytes=MAX_EVENT_LOG_BYTES)
     if not isinstance(value, list):
         raise Malformed("not an array", where="event log", got=type(value).__name__)
     if len(value) > MAX_EVENTS:
         raise Malformed("too many events", where="event log", got=str(len(value)), expected=f"at most {MAX_EVENTS}")
-    return EventLog(tuple(_known(item) or _event(item, f"event log[{index}]") for index, item in enumerate(value)))
+    return tuple(_event(item, f"event log[{index}]") for index, item in enumerate(value))
 
 
-def _known(item: object) -> Event | None:
-    """A usual event that has been read before: the logs of one image differ in a few events only."""
-    if not isinstance(item, dict) or item.keys() != _MEMBERS:
+def _one_by_one(text: str) -> tuple[Event, ...] | None:
+    """A compact array read event by event, for the logs of one image differ in a few events only.
+
+    What stands between two places of `},{` is one event where each of them, in its braces, is strict JSON by itself:
+    then the whole is an array of exactly these. None for any other text, and for one that is malformed or too long: it
+    is read again as a whole, which names the place.
+    """
+    if not (text.startswith("[{") and text.endswith("}]")):
         return None
-    imr, event_type, digest, event, payload = (item[name] for name in _USUAL)
-    if not (type(imr) is type(event_type) is int and type(digest) is type(event) is type(payload) is str):
-        return None  # 1.0 and true would be found under the key of 1
-    if len(event) + len(payload) > _MOST_REMEMBERED:
+    inner = text[2:-2].split("},{")
+    if len(inner) > MAX_EVENTS:
         return None
     try:
-        return _remembered_event(imr, event_type, digest, event, payload)
+        return tuple([_remembered_event(item) if len(item) <= _MOST_REMEMBERED else _read(item) for item in inner])
     except Malformed:
-        return None  # read again by `_event`, which names its place
+        return None
 
 
-@lru_cache(maxsize=2048)
-def _remembered_event(imr: int, event_type: int, digest: str, event: str, payload: str) -> Event:
-    members = {"imr": imr, "event_type": event_type, "digest": digest, "event": event, "event_payload": payload}
-    return _event(members, "event")
+def _read(inner: str) -> Event:
+    return _event(parse_object(f"{{{inner}}}", "event").raw, "event")
+
+
+_remembered_event = lru_cache(maxsize=2048)(_read)
 
 
 def _event(item: object, where: str) -> Event:

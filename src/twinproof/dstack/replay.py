@@ -19,22 +19,30 @@ STRIPPED = (
 
 def check_runtime_register(report: TdReport, log: EventLog, entry: Line) -> None:
     """RTMR3 from recomputed digests. Never optional: no log is stripped of its runtime events."""
-    for index, event in enumerate(log.runtime):
-        entry.explain(f"event {index} {event.event}", "SHA-384 over ", event.hashed, " = ", event.measured)
+    entry.parts = log.once(_measured)
     entry.expected = report.rtmr3.hex()
     entry.got = _must_lead_to(log, 3, report.rtmr3).hex()
 
 
 def check_firmware_registers(report: TdReport, log: EventLog, entry: Line) -> None:
     """RTMR0-2 from the digests in the log; `not_checked` for the two forms in which dstack strips them."""
-    registers = {0: report.rtmr0, 1: report.rtmr1, 2: report.rtmr2}
-    for imr, register in registers.items():
-        entry.explain(f"RTMR{imr}", f"{len(log.of(imr))} events, quote ", register)
-    if _is_stripped(log) and any(log.replay(imr) != register for imr, register in registers.items()):
+    registers = (report.rtmr0, report.rtmr1, report.rtmr2)
+    entry.parts = tuple(
+        [(f"RTMR{imr}", (f"{len(log.of(imr))} events, quote ", register)) for imr, register in enumerate(registers)]
+    )
+    if _is_stripped(log) and any(log.replay(imr) != register for imr, register in enumerate(registers)):
         entry.not_checked = STRIPPED
         return
-    for imr, register in registers.items():
+    for imr, register in enumerate(registers):
         _must_lead_to(log, imr, register)
+
+
+def _measured(log: EventLog) -> tuple[tuple[str, tuple[str | bytes, ...]], ...]:
+    """What was hashed into RTMR3, event by event, for `--explain`."""
+    return tuple(
+        (f"event {index} {event.event}", ("SHA-384 over ", event.hashed, " = ", event.measured))
+        for index, event in enumerate(log.runtime)
+    )
 
 
 def _is_stripped(log: EventLog) -> bool:

@@ -42,6 +42,10 @@ class Notice:
     text: str
     detail: str = ""
 
+    @property
+    def said(self) -> str:
+        return f"{self.text}: {self.detail}" if self.detail else self.text
+
 
 @remembered
 def unmeasured_inputs(text: str) -> tuple[Notice, ...]:

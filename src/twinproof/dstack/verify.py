@@ -20,7 +20,7 @@ from twinproof.dstack.guest_claims import check_guest_claims
 from twinproof.dstack.guest_info import GuestInfo
 from twinproof.dstack.identity_steps import check_app_id, check_key_provider
 from twinproof.dstack.image_steps import check_os_image
-from twinproof.dstack.measurements import mr_aggregated, mr_image, mr_system
+from twinproof.dstack.measurements import mr_aggregated
 from twinproof.dstack.plan import NO_EVENT_LOG, PLAN
 from twinproof.dstack.replay import check_firmware_registers, check_runtime_register
 from twinproof.dstack.unmeasured import Notice
@@ -55,8 +55,6 @@ class DstackAppraisal:
     """The measured text, read; None when it was not given or cannot be read."""
     vm_config: VmConfig | None
     mr_aggregated: bytes
-    mr_system: bytes
-    mr_image: bytes
     notices: tuple[Notice, ...]
     recomputed_image: bytes | None = None
     """os_image_hash of the image that the registers prove (32 bytes); None when they were not recomputed."""
@@ -117,8 +115,6 @@ def appraise(
         app_compose=compose,
         vm_config=vm,
         mr_aggregated=mr_aggregated(report),
-        mr_system=mr_system(report, boot.key_provider.raw),
-        mr_image=mr_image(report),
         notices=notices,
         recomputed_image=recomputed_image,
     )
@@ -135,20 +131,20 @@ def _read_log(
     with ledger.line("dstack.event_log_format") as line:  # 1
         log = parse_event_log(event_log) if isinstance(event_log, str) else event_log
         line.step("dstack.event_digests")  # 2
-        supplied = log.check_digests()
+        supplied = log.once(EventLog.check_digests)
         line.explain("supplied", f"{supplied} of {len(log.runtime)} digests; all were recomputed")
         line.step("dstack.rtmr3_replay")  # 3
         check_runtime_register(report, log, line)
         with ledger.line("dstack.rtmr0_2_replay") as entry:  # 4
             check_firmware_registers(report, log, entry)
         line.step("dstack.boot_events")  # 5
-        boot = read_boot(log)
+        boot = log.once(read_boot)
         line.explain("guest version by its events", " or ".join(boot.generations))
         for event in boot.app_events:
             line.explain(f"the app's own event {shown(event.event, 40)}", shown(event.payload.hex(), 200))
-        if boot.imitations:
+        if boot.app_events and (imitations := boot.imitations):
             line.warning = (
-                f"after system-ready the app used the names of boot events again: {', '.join(boot.imitations)};"
+                f"after system-ready the app used the names of boot events again: {', '.join(imitations)};"
                 " they were not used"
             )
         return log, boot
