@@ -10,6 +10,9 @@ from dataclasses import replace
 
 import pytest
 
+from twinproof_devnet.boot_info import boot_info
+from twinproof_devnet.chain.contracts_now import ContractsNow
+from twinproof_devnet.cloud.governance import Governance
 from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
 from twinproof_devnet.faults import Fault
 from twinproof_devnet.provision import BootRefused
@@ -94,3 +97,22 @@ def test_a_world_without_a_chain_says_so() -> None:
         with pytest.raises(ValueError, match="this world has no chain"):
             _ = lonely.chain
         assert "[chain]" not in lonely.config_path.read_text()
+
+
+def test_what_a_cloud_asks_is_answered_from_the_contracts(world: World) -> None:
+    contracts: Governance = ContractsNow(world.chain.kms)
+    app_id, dark = world.chain.app_id, bytes.fromhex("d0" * 32)
+    assert (contracts.chain_id, contracts.rpc_url) == (31337, world.chain.url)
+    assert contracts.kms_contract == world.chain.kms.address
+    assert contracts.is_registered(app_id)
+    assert not contracts.is_registered(dark[:20])
+    assert contracts.is_device_allowed(app_id, world.provisioned.device_ids["prod9"])
+    assert not contracts.allows_any_device(app_id)
+    assert not contracts.is_hash_allowed(app_id, dark)
+    sent = world.chain.allow(dark)
+    assert contracts.is_hash_allowed(app_id, dark)
+    assert not contracts.is_hash_allowed(dark[:20], dark)
+    assert contracts.is_about(sent.hash, app_id)
+    assert not contracts.is_about(sent.hash, contracts.kms_contract)
+    assert not contracts.is_about(dark, app_id)
+    assert contracts.is_app_allowed(boot_info(world.provisioned.vms["prod9"])) == (True, "")

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from eth_abi.abi import encode
 
+from twinproof_devnet.boot_info import BootInfo
 from twinproof_devnet.chain.abi import APP_BOOT_INFO, answer, call_data, topic
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.compiler import artifacts
 from twinproof_devnet.chain.devchain import DevChain, Reverted, Sent
 from twinproof_devnet.chain.generations import Generation
 
-__all__ = ["AppContract", "BootInfo", "KmsContract"]
+__all__ = ["AppContract", "KmsContract"]
 
 _NOBODY = bytes(20)
 
 
-@dataclass(frozen=True, slots=True)
-class BootInfo:
-    """What an instance measured, as the KMS asks the contracts about it. Sizes in bytes: ids 20, hashes 32."""
-
-    app_id: bytes
-    compose_hash: bytes
-    instance_id: bytes
-    device_id: bytes
-    mr_aggregated: bytes
-    mr_system: bytes
-    os_image_hash: bytes
-    tcb_status: str = "UpToDate"
-    advisory_ids: tuple[str, ...] = ()
-
-    def encoded(self) -> tuple[object, ...]:
-        """As the tuple of the ABI."""
-        return (
-            self.app_id,
-            self.compose_hash,
-            self.instance_id,
-            self.device_id,
-            self.mr_aggregated,
-            self.mr_system,
-            self.os_image_hash,
-            self.tcb_status,
-            list(self.advisory_ids),
-        )
+def _tuple(info: BootInfo) -> tuple[object, ...]:
+    """As the tuple of the ABI."""
+    return (
+        info.app_id,
+        info.compose_hash,
+        info.instance_id,
+        info.device_id,
+        info.mr_aggregated,
+        info.mr_system,
+        info.os_image_hash,
+        info.tcb_status,
+        list(info.advisory_ids),
+    )
 
 
 class _Contract:
@@ -78,7 +64,7 @@ class _Contract:
 
     def is_app_allowed(self, info: BootInfo) -> tuple[bool, str]:
         """And the reason, if not."""
-        allowed, reason = self.read(f"isAppAllowed({APP_BOOT_INFO})", ["bool", "string"], info.encoded())
+        allowed, reason = self.read(f"isAppAllowed({APP_BOOT_INFO})", ["bool", "string"], _tuple(info))
         return bool(allowed), str(reason)
 
 

@@ -8,38 +8,18 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from twinproof_devnet.boot_info import BootInfo, boot_info
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain, Sent
 from twinproof_devnet.chain.errors import RpcError
 from twinproof_devnet.chain.generations import Generation
-from twinproof_devnet.chain.governance import AppContract, BootInfo, KmsContract
+from twinproof_devnet.chain.governance import AppContract, KmsContract
 from twinproof_devnet.confidential_vm import ConfidentialVm
 from twinproof_devnet.faults import Fault
 from twinproof_devnet.kms import Kms
 from twinproof_devnet.provision import BootRefused
 
-__all__ = ["WorldChain", "boot_info"]
-
-_ID_BYTES = 20
-
-
-def boot_info(vm: ConfidentialVm, faults: frozenset[Fault] = frozenset()) -> BootInfo:
-    """What a KMS learns from the quote and the log of this boot."""
-    status = "UpToDate"
-    if Fault.TCB_OUT_OF_DATE in faults:
-        status = "OutOfDate"
-    if Fault.TCB_REVOKED in faults:
-        status = "Revoked"
-    return BootInfo(
-        app_id=vm.app_id,
-        compose_hash=vm.compose_hash,
-        instance_id=vm.instance_id.rjust(_ID_BYTES, b"\x00"),
-        device_id=vm.host.device_id,
-        mr_aggregated=vm.boot.mr_aggregated,
-        mr_system=vm.boot.mr_system,
-        os_image_hash=vm.os_image_hash,
-        tcb_status=status,
-    )
+__all__ = ["WorldChain"]
 
 
 class WorldChain:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from twinproof_devnet.boot import Boot
+from twinproof_devnet.boot_info import boot_info
 from twinproof_devnet.cloud.app_text import container_environment, container_image
 from twinproof_devnet.cloud.cvm import Cvm
-from twinproof_devnet.cloud.governance import Governance, boot_info
+from twinproof_devnet.cloud.governance import Governance
 from twinproof_devnet.confidential_vm import ConfidentialVm
 from twinproof_devnet.faults import FRONT_FAULTS, Fault
 from twinproof_devnet.firmware import Shape
@@ -54,7 +54,7 @@ class Bootloader:
         if Fault.KMS_DOWN in faults:
             raise NoKeys("the KMS does not answer")
         vm = self._vm(cvm, faults)
-        allowed, reason = self.governance.is_app_allowed(replace(boot_info(vm), tcb_status=_tcb_status(faults)))
+        allowed, reason = self.governance.is_app_allowed(boot_info(vm, faults))
         if not allowed:
             raise NoKeys(reason)
         secrets = decrypted(cvm.encrypted_env, self.kms.env_key(cvm.app_id))
@@ -75,10 +75,6 @@ class Bootloader:
             shape=shape,
         )
         return made_vm(cvm.node.host, made_boot(boot, faults), self.kms.release(cvm.app_id), faults, self._clock)
-
-
-def _tcb_status(faults: frozenset[Fault]) -> str:
-    return "OutOfDate" if Fault.TCB_OUT_OF_DATE in faults else "UpToDate"
 
 
 def decrypted(blob: bytes, key: X25519PrivateKey) -> Mapping[str, str]:

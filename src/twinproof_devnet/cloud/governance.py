@@ -1,42 +1,12 @@
-"""What the cloud asks of the chain, and what the KMS tells it about a boot (DstackKms.isAppAllowed)."""
+"""What the cloud asks of the chain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from twinproof_devnet.confidential_vm import ConfidentialVm
+from twinproof_devnet.boot_info import BootInfo
 
-__all__ = ["BootInfo", "Governance", "boot_info"]
-
-
-@dataclass(frozen=True, slots=True)
-class BootInfo:
-    """AppBootInfo of the contracts. Ids have 20 bytes, the rest 32."""
-
-    app_id: bytes
-    compose_hash: bytes
-    instance_id: bytes
-    device_id: bytes
-    mr_aggregated: bytes
-    mr_system: bytes
-    os_image_hash: bytes
-    tcb_status: str = "UpToDate"
-    advisory_ids: Sequence[str] = ()
-
-
-def boot_info(vm: ConfidentialVm) -> BootInfo:
-    """What a verified quote and log say of this boot."""
-    return BootInfo(
-        vm.app_id,
-        vm.compose_hash,
-        vm.instance_id.rjust(20, b"\x00"),
-        vm.host.device_id,
-        vm.boot.mr_aggregated,
-        vm.boot.mr_system,
-        vm.os_image_hash,
-    )
+__all__ = ["Governance"]
 
 
 class Governance(Protocol):

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 
-from twinproof_devnet.cloud.governance import BootInfo
+from twinproof_devnet.boot_info import BootInfo
 
 __all__ = ["MemoryChain"]
 
