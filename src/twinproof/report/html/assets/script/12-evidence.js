@@ -5,17 +5,24 @@ function part(id) {
   return found ? JSON.parse(found.textContent) : null;
 }
 
+const shared = new Map();
+
+function collateralOf(digest) {
+  if (!shared.has(digest)) shared.set(digest, part(`collateral-${digest}`));
+  return shared.get(digest);
+}
+
 function bundleOf(index) {
   const { bundle, collateral, ...more } = part(`evidence-${index}`);
-  return { ...more, bundle: collateral ? { ...bundle, collateral: part(`collateral-${collateral}`) } : bundle };
+  return { ...more, bundle: collateral ? { ...bundle, collateral: collateralOf(collateral) } : bundle };
 }
 
 async function recheck(index, told) {
   const ledger = new Ledger();
   const found = await ledger.step("evidence.carrier", () => {
     const { bundle, carried } = bundleOf(index);
-    const holder = bundle.quote || bundle.attestation || bundle.ra_tls_certificate;
-    const quote = bundle.quote || carried.quote;
+    const holder = bundle.quote ?? bundle.attestation ?? bundle.ra_tls_certificate;
+    const quote = bundle.quote ?? need(carried.quote, "a quote");
     hold(holder.includes(quote), "the quote is not in the evidence that carried it");
     return { bundle, carried: { ...carried, ...textsOf(bundle) }, quote: unhex(quote) };
   });

@@ -1,5 +1,6 @@
 // Shows what this browser found beside what the tool said, and colours every edge by the worse of the two.
 
+const REDRAW = 500;  // milliseconds
 const WORDS = { pass: "holds", fail: "DOES NOT HOLD", not_checked: "not repeated" };
 
 function mark(cell, result) {
@@ -13,8 +14,19 @@ function disagrees(told, result) {
   return (told === FAIL) !== (result.status === FAIL);
 }
 
-function paintLinks(index, results) {
-  for (const link of document.querySelectorAll(`[data-link][data-instance="${index}"]`)) {
+// Elements by instance, found once: a search of a large page for each instance would take longer than its signatures.
+function byInstance(selector) {
+  const found = new Map();
+  for (const node of document.querySelectorAll(selector)) {
+    const index = Number(node.dataset.instance);
+    if (!found.has(index)) found.set(index, []);
+    found.get(index).push(node);
+  }
+  return (index) => found.get(index) || [];
+}
+
+function paintLinks(links, results) {
+  for (const link of links) {
     const ids = link.dataset.checks.split(" ");
     const failed = ids.filter((id) => (results.get(id) || {}).status === FAIL);
     const repeated = ids.filter((id) => ((results.get(id) || {}).status || NOT_CHECKED) !== NOT_CHECKED);
@@ -30,10 +42,10 @@ function paintLinks(index, results) {
 }
 
 // What the table shows has to be what this page read out of the signed bytes itself.
-async function shownValues(index, found, differences) {
+async function shownValues(cells, index, found, differences) {
   const values = comparable(found);
   if (found.pck) values["compare.machine"] = hex(await digest("SHA-256", found.pck.platform.ppid));
-  for (const cell of document.querySelectorAll(`[data-value][data-instance="${index}"]`)) {
+  for (const cell of cells) {
     const read = values[cell.dataset.value], shown = cell.textContent.trim();
     if (read && read !== shown) {
       cell.dataset.status = FAIL;
@@ -42,36 +54,44 @@ async function shownValues(index, found, differences) {
   }
 }
 
+// The page is left alone until everything is known: to lay out a large page anew after each step would take minutes.
 async function recheckAll() {
-  const report = part("report"), differences = [], found = [];
-  let repeated = 0, failed = 0;
+  const report = part("report"), found = [];
+  let drawn = 0;
   for (const [index, told] of report.instances.entries()) {
-    progress(`Repeating the verification of instance ${index + 1} of ${report.instances.length}…`);
-    const one = await recheck(index, told);
-    found.push(one);
-    for (const [id, result] of one.ledger.results) {
-      if (result.status !== NOT_CHECKED) repeated++;
-      if (result.status === FAIL) failed++;
-      if (disagrees(told.checks[id], result)) differences.push({ id, index, reason: result.reason });
-      const cell = document.getElementById(`browser-${index}-${id}`);
+    if (performance.now() - drawn > REDRAW) {
+      progress(`Repeating the verification of instance ${index + 1} of ${report.instances.length}…`);
+      await new Promise((resume) => setTimeout(resume));
+      drawn = performance.now();
+    }
+    found.push(await recheck(index, told));
+  }
+  await showResults(report, found);
+}
+
+async function showResults(report, found) {
+  const links = byInstance("[data-link]"), cells = byInstance("[data-value]"), differences = [];
+  const count = { repeated: 0, failed: 0 };
+  const take = (results, told, index, prefix) => {
+    for (const [id, result] of results) {
+      if (result.status !== NOT_CHECKED) count.repeated++;
+      if (result.status === FAIL) count.failed++;
+      if (disagrees(told[id], result)) differences.push({ id, index, reason: result.reason });
+      const cell = document.getElementById(`${prefix}-${id}`);
       if (cell) mark(cell, result);
     }
-    paintLinks(index, one.ledger.results);
-    await shownValues(index, one, differences);
-    await new Promise((resume) => setTimeout(resume));
+  };
+  for (const [index, one] of found.entries()) {
+    take(one.ledger.results, report.instances[index].checks, index, `browser-${index}`);
+    paintLinks(links(index), one.ledger.results);
+    await shownValues(cells(index), index, one, differences);
   }
   if (found.length > 1) {
     const ledger = new Ledger();
     await checkBetween(found, ledger);
-    for (const [id, result] of ledger.results) {
-      if (result.status !== NOT_CHECKED) repeated++;
-      if (result.status === FAIL) failed++;
-      if (disagrees(report.checks[id], result)) differences.push({ id, index: null, reason: result.reason });
-      const cell = document.getElementById(`browser-all-${id}`);
-      if (cell) mark(cell, result);
-    }
+    take(ledger.results, report.checks, null, "browser-all");
   }
-  conclude(report, repeated, failed, differences);
+  conclude(report, count.repeated, count.failed, differences);
 }
 
 function progress(text) { document.getElementById("browser-progress").textContent = text; }
