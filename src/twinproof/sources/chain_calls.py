@@ -7,7 +7,7 @@ from twinproof.chain.values import data_text, hex_data
 from twinproof.sources.rpc import Endpoint, read_from
 from twinproof.sources.rpc_errors import RpcRefused
 
-__all__ = ["ask", "has_code"]
+__all__ = ["MAX_ANSWER", "ask", "has_code", "is_revert"]
 
 MAX_ANSWER = 1 << 20
 _NO_MORE = -32601, -32602
@@ -19,7 +19,7 @@ def ask(endpoint: Endpoint, contract: bytes, function: Function, *arguments: obj
     try:
         output, reverted = endpoint.call("eth_call", call, block), False
     except RpcRefused as error:
-        if not _is_revert(error):
+        if not is_revert(error):
             raise
         output, reverted = error.data if isinstance(error.data, str) else "0x", True
     with read_from(endpoint, f"an answer of {function.name}()"):
@@ -37,6 +37,6 @@ def has_code(endpoint: Endpoint, address: bytes, *, block: str = "latest") -> bo
         return bool(data_text(text, "code", max_size=MAX_ANSWER))
 
 
-def _is_revert(error: RpcRefused) -> bool:
+def is_revert(error: RpcRefused) -> bool:
     """Nodes say it with code 3, or with -32000 and the word."""
     return error.code not in _NO_MORE and (error.code == 3 or "revert" in error.message.lower())
