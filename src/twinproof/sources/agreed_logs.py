@@ -25,7 +25,7 @@ from twinproof.sources.rpc_errors import RpcRefused, RpcUntrue
 from twinproof.sources.rpc_quorum import Agreement, Quorum
 from twinproof.wire import Fields
 
-__all__ = ["ProvedPlace", "agreed_logs", "logs_of_one", "prove_logs"]
+__all__ = ["ProvedPlace", "agreed_logs", "logs_of_one", "nobody_left", "prove_logs"]
 
 MAX_PROVED_BLOCKS = 2000
 _METHOD_NOT_FOUND = -32601
@@ -54,7 +54,7 @@ def logs_of_one(
         except Unavailable as error:
             failure = failure or error
             quorum.dissent[endpoint.name] = f"gives no logs: {error}"
-    raise failure or _nobody(quorum)
+    raise failure or nobody_left(quorum)
 
 
 def agreed_logs(
@@ -85,7 +85,7 @@ def agreed_logs(
         else:
             given[name] = result
     if not given:
-        raise next((result for result in results if isinstance(result, TwinproofError)), _nobody(quorum))
+        raise next((result for result in results if isinstance(result, TwinproofError)), nobody_left(quorum))
     given = _with_agreed_transactions(quorum, given)
     union = sorted({log for logs in given.values() for log in logs}, key=lambda log: log.position)
     places = prove_logs(quorum, union)
@@ -189,7 +189,7 @@ def _true_receipts(quorum: Quorum, header: Header) -> tuple[Receipt, ...]:
                 quorum.dissent[endpoint.name] = f"gives receipts that the block does not have: {error}"
         else:
             return receipts
-    raise failure or _nobody(quorum)
+    raise failure or nobody_left(quorum)
 
 
 def _check_places(receipts: Sequence[Receipt]) -> None:
@@ -226,7 +226,8 @@ def _one_by_one(endpoint: Endpoint, header: Header) -> list[object]:
     return [endpoint.call("eth_getTransactionReceipt", item) for item in hashes]
 
 
-def _nobody(quorum: Quorum) -> Unavailable:
+def nobody_left(quorum: Quorum) -> Unavailable:
+    """Every endpoint failed or was caught at a lie; why, for each."""
     return Unavailable(
         "no endpoint is left to ask",
         where="--chain",

@@ -19,7 +19,7 @@ from twinproof.chain.questions import Attested, app_slots, kms_slots, plain_call
 from twinproof.chain.storage_layout import IMPLEMENTATION
 from twinproof.chain.values import data_text, hex_data
 from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
-from twinproof.sources.agreed_logs import agreed_logs, logs_of_one, prove_logs
+from twinproof.sources.agreed_logs import agreed_logs, logs_of_one, nobody_left, prove_logs
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_calls import MAX_ANSWER, is_revert
 from twinproof.sources.chain_logs import first_block_with_code, read_logs
@@ -38,7 +38,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(slots=True)
 class ChainReader:
-    """Reads for many instances at one agreed block; what is asked about one app is asked once. Safe for threads."""
+    """Reads for many instances at one agreed block; what is asked about one app is asked once."""
 
     quorum: Quorum
     cache: ChainCache
@@ -102,8 +102,18 @@ class ChainReader:
 
     def start_of(self, contract: bytes) -> int:
         """The first block in which it can have logs: the earliest that a trusted endpoint says. Raises Unavailable."""
-        asked = self.quorum.trusted if self.proof else self.quorum.trusted[:1]
-        return min(self._start_at(endpoint, contract) for endpoint in asked)
+        starts: list[int] = []
+        failure: TwinproofError | None = None
+        for endpoint in self.quorum.trusted:
+            try:
+                starts.append(self._start_at(endpoint, contract))
+            except Unavailable as error:
+                failure = failure or error
+            if starts and not self.proof:
+                break
+        if not starts:
+            raise failure or nobody_left(self.quorum)
+        return min(starts)
 
     def proved(self, contract: bytes, slots: tuple[bytes, ...]) -> AccountProof:
         """`eth_getProof` at the agreed block, from the first endpoint whose proof holds. Raises Unavailable."""
@@ -128,7 +138,7 @@ class ChainReader:
                 failure = error
             except Unavailable as error:
                 failure = failure or error
-        raise failure or Unavailable("no endpoint is left to ask", where="--chain")
+        raise failure or nobody_left(self.quorum)
 
     def _plain(self, attested: Attested, end: Header) -> PlainState:
         """The answers that enough endpoints give. Raises Unavailable."""
