@@ -1,4 +1,4 @@
-"""GET and POST, bounded in bytes and in time. Whatever the other side does, the answer is bytes or Unavailable, soon.
+"""HTTP requests, bounded in bytes and in time. Whatever the other side does, the answer is bytes or Unavailable, soon.
 
 One deadline covers a request with its redirects, which stay on their host. Nothing is decompressed, no cookies are
 kept, and proxies of the environment are not used: the connection goes where the URL says.
@@ -77,6 +77,17 @@ class HttpClient:
         allowance = Allowance(self.limits.total_timeout, 2 * max_bytes + _HEADERS)
         return self._once("POST", url, body, max_bytes, allowance, verify_tls=True)
 
+    def send(self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str], max_bytes: int) -> Fetched:
+        """Any method with headers of the caller's; the body is whole whatever the status. Redirects are not followed.
+
+        Raises Unavailable; UsageError for what is no URL. What was sent stands in neither.
+        """
+        split_url(url)
+        allowance = Allowance(self.limits.total_timeout, 2 * max_bytes + _HEADERS)
+        return self._once(
+            method, url, body, max_bytes, allowance, verify_tls=True, headers=headers, error_body=max_bytes
+        )
+
     def peer_certificate(self, url: str) -> bytes:
         """DER certificate of an https server, read in a handshake that believes nothing. Raises Unavailable."""
         scheme, host, port = origin(url)
@@ -95,7 +106,16 @@ class HttpClient:
         return certificate
 
     def _once(
-        self, method: str, url: str, body: bytes | None, max_bytes: int, allowance: Allowance, *, verify_tls: bool
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        max_bytes: int,
+        allowance: Allowance,
+        *,
+        verify_tls: bool,
+        headers: Mapping[str, str] | None = None,
+        error_body: int | None = None,
     ) -> Fetched:
         # Only a command that fetches something pays for the import.
         from urllib3.connection import HTTPConnection, HTTPSConnection  # noqa: PLC0415
@@ -117,7 +137,7 @@ class HttpClient:
                     method,
                     (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
                     body=body,
-                    headers={**_REQUEST_HEADERS, **kind},
+                    headers={**_REQUEST_HEADERS, **kind, **(headers or {})},
                     preload_content=False,
                     decode_content=False,
                 )
@@ -126,11 +146,11 @@ class HttpClient:
                 if response.status == _OK:
                     received = _whole_body(response, max_bytes, masked(url))
                 else:
-                    received = _start_of_body(response, min(max_bytes, self.limits.error_body))
+                    received = _start_of_body(response, min(max_bytes, error_body or self.limits.error_body))
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             raise explained(error, url, allowance, self.limits) from error
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Fetched(url, response.status, headers, received, certificate)
+        answered = {name.lower(): value for name, value in response.headers.items()}
+        return Fetched(url, response.status, answered, received, certificate)
 
     def _context(self, *, verified: bool) -> ssl.SSLContext:
         """Made when it is needed: reading the system's authorities takes longer than judging a file."""

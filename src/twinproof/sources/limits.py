@@ -22,5 +22,7 @@ class Limits:
     """A signed document, or a CRL; as hex text a CRL may be half as large."""
     rpc_answer: int = 32 << 20
     """One JSON-RPC answer: 10,000 logs, which is where providers stop, take about 8 MiB."""
+    cloud_answer: int = 4 << 20
+    """One answer of a cloud's API; a CVM with its compose file is below 300 KiB."""
     error_body: int = 2048
     """What is read of an answer that is an error: enough for a message."""
