@@ -93,7 +93,7 @@ def test_a_fact_of_another_form_is_refused_with_its_place(part: str, name: str, 
         ("git_sha", "main"),
         ("git_sha", "0123456789ABCDEF0123456789abcdef01234567"),
         ("version", "v1.2.0"),
-        ("version", "1.2.0-rc1"),
+        ("version", "1.2"),
         ("schema", "twinproof/deployment/v2"),
     ],
 )

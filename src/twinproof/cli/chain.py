@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twinproof.sources.signing_key import Signer
     from twinproof.sources.transactions import PlannedTransaction
 
-__all__ = ["run"]
+__all__ = ["key_of", "run"]
 
 MAX_APP_COMPOSE = 64 << 20
 _WEI = Decimal(10**18)
@@ -32,7 +32,7 @@ _WEI = Decimal(10**18)
 def run(arguments: argparse.Namespace) -> int:
     configuration = read_configuration(arguments.config)
     settings = with_flags(configuration.chain, arguments)
-    signer = None if arguments.plan else _signer(arguments)
+    signer = None if arguments.plan else key_of(arguments)
     if arguments.action == "deploy-app":
         return _deploy(arguments, configuration, settings, signer)
     from twinproof.sources.chain_writer import allow_compose_hash, allow_device
@@ -183,7 +183,8 @@ def _device(text: str, where: str, configuration: Configuration) -> bytes:
     return machine.device_id
 
 
-def _signer(arguments: argparse.Namespace) -> Signer:
+def key_of(arguments: argparse.Namespace) -> Signer:
+    """The key that one of the flags names. Raises UsageError."""
     from twinproof.sources.signing_key import key_from_environment, key_from_file, key_from_keystore
 
     given = [name for name in ("key_file", "key_env", "keystore") if getattr(arguments, name) is not None]

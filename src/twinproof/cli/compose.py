@@ -18,7 +18,7 @@ from twinproof.sources.files import read_file
 from twinproof.sources.git import find_repository
 from twinproof.wire import shown
 
-__all__ = ["run"]
+__all__ = ["refuse_findings", "run"]
 
 UNBUILT = f"sha256:{'0' * 64}"
 """Stands for the digest of an image that has not been built: never deployed, only compared."""
@@ -36,7 +36,7 @@ def _hash(arguments: argparse.Namespace) -> int:
     directory = Path(arguments.config).parent if arguments.config else Path()
     template = _text(str(directory / settings.file))
     rendered = render(template, settings, image_digest=arguments.image_digest, environment=arguments.environment)
-    _refuse(check_app_compose(rendered.text, configuration.machine_words))
+    refuse_findings(check_app_compose(rendered.text, configuration.machine_words))
     if arguments.output:
         _write(Path(arguments.output), rendered)
     if arguments.json:
@@ -72,7 +72,8 @@ def _check(arguments: argparse.Namespace) -> int:
     return 4 if findings else 0
 
 
-def _refuse(findings: tuple[Finding, ...]) -> None:
+def refuse_findings(findings: tuple[Finding, ...]) -> None:
+    """Raises Refused for a text that may not be deployed."""
     if findings:
         raise Refused(
             f"this app-compose text may not be deployed: {'; '.join(str(finding) for finding in findings[:5])}",

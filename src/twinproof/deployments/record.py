@@ -153,7 +153,7 @@ def parse_record(text: str | bytes, where: str) -> Record:
         raise Malformed("unknown record schema", where=f"{where}.schema", got=shown(schema), expected=SCHEMA)
     _known(fields, "schema version machine run git_sha at status attested onchain failure")
     record = Record(
-        version=Version.parse(fields.text("version", max_chars=40), f"{where}.version"),
+        version=Version.parse_release(fields.text("version", max_chars=64), f"{where}.version"),
         machine=fields.text("machine", max_chars=64),
         run=fields.text("run", max_chars=64),
         git_sha=fields.text("git_sha", max_chars=40),

@@ -208,11 +208,14 @@ class ChainWriter:
 
     def deploy(self, app: NewApp, signer: Signer) -> Written:
         """Deploy; `contract` of what is written is the app id. Not idempotent: each call is another app."""
-        receipt = self._sent(self.plan_app(app, signer.address), signer)
+        return self.deployed(app, signer.address, self._sent(self.plan_app(app, signer.address), signer))
+
+    def deployed(self, app: NewApp, sender: bytes, receipt: Receipt) -> Written:
+        """What the factory's receipt says of the new app. Raises Refused when one of its logs is missing."""
         created = [
             log
             for log in receipt.logs
-            if log.address == app.kms and log.topics[:1] == (DEPLOYED,) and log.topics[2:] == (_word(signer.address),)
+            if log.address == app.kms and log.topics[:1] == (DEPLOYED,) and log.topics[2:] == (_word(sender),)
         ]
         if len(created) != 1 or len(created[0].topics) != 3:
             raise _missing(receipt, "AppDeployedViaFactory")

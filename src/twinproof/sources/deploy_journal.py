@@ -41,14 +41,15 @@ def journal_file(path: Path, fresh: Journal) -> Iterator[JournalFile]:
     """The journal there is, or this one. Raises UsageError when another deployment holds it, or it is of another."""
     try:
         make_private_directory(path.absolute().parent)
-        with path.with_name(f"{path.name}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UsageError("another deployment uses this journal", where=str(path)) from error
-            yield JournalFile(path, _read(path, fresh))
+        lock = path.with_name(f"{path.name}.lock").open("w")
     except OSError as error:
         raise UsageError(f"cannot use the journal: {error.strerror}", where=str(path)) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError("another deployment uses this journal", where=str(path)) from error
+        yield JournalFile(path, _read(path, fresh))
 
 
 def _read(path: Path, fresh: Journal) -> Journal:

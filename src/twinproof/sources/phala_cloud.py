@@ -131,9 +131,9 @@ class PhalaCloud:
         answer = self._send("PATCH", f"/cvms/{_segment(uuid)}", {}, date=OLD, headers=headers)
         self._object(answer, "confirmation")
 
-    def propose_replica(self, uuid: str, node: int, encrypted_env: bytes | None) -> Pending:
+    def propose_replica(self, uuid: str, node: int, compose_hash: bytes, encrypted_env: bytes | None) -> Pending:
         """Ask what one more instance on this node needs, without making it."""
-        body: dict[str, object] = {"node_id": node}
+        body: dict[str, object] = {"node_id": node, "compose_hash": compose_hash.hex()}
         if encrypted_env is not None:
             body["encrypted_env"] = encrypted_env.hex()
         path = f"/cvms/{_segment(uuid)}/replicas"

@@ -1,0 +1,214 @@
+"""The chain's side of a deployment: what the contracts say, and transactions that survive a crash at any moment.
+
+What was signed stands in the journal before it is sent. A later attempt sends the same bytes again, which is the same
+transaction: however often a deployment is started over, there is one contract.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from twinproof.chain.abi import AnswerKind
+from twinproof.chain.contracts import ALLOW_ANY_DEVICE, KMS_INFO, OWNER, REGISTERED_APPS
+from twinproof.chain.receipt import Receipt
+from twinproof.deployments.anchor import COMPOSE_HASH_ADDED, Mined
+from twinproof.deployments.journal import SignedTransaction
+from twinproof.errors import Refused, Unavailable
+from twinproof.keccak import keccak256
+from twinproof.sources.chain_cache import ChainCache
+from twinproof.sources.chain_calls import ask
+from twinproof.sources.chain_logs import first_block_with_code
+from twinproof.sources.chain_writer import DEPLOYED, ChainWriter, NewApp, allow_compose_hash, allow_device
+from twinproof.sources.deploy_journal import JournalFile
+from twinproof.sources.log_scan import LogFilter, LogScan, finished
+from twinproof.sources.mined import mined_transaction
+from twinproof.sources.rpc import Endpoint, header_at, quantity_of
+from twinproof.sources.signing_key import Signer
+from twinproof.sources.transactions import PlannedTransaction, receipt_of, send, wait_for
+
+__all__ = ["Registrar"]
+
+RECENT_BLOCKS = 9_000
+"""How far back a contract of ours is looked for when no journal remembers it: five hours on Base."""
+CONTRACT, ALLOW = "contract", "allow"
+
+
+class Registrar:
+    """One KMS contract, one signer. `show` is called with every plan before it is signed."""
+
+    def __init__(
+        self,
+        writer: ChainWriter,
+        signer: Signer,
+        *,
+        kms: bytes,
+        timeout: float,
+        from_block: int | None = None,
+        show: Callable[[PlannedTransaction], None] = lambda _: None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._writer, self._signer, self.kms, self._show = writer, signer, kms, show
+        self._timeout, self._pause, self._from_block = timeout, pause, from_block
+
+    @property
+    def chain_id(self) -> int:
+        return self._writer.chain_id
+
+    @property
+    def address(self) -> bytes:
+        return self._signer.address
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self._writer.endpoint
+
+    def kms_root(self) -> bytes:
+        """kmsInfo().k256Pubkey. Raises Refused when there is no such contract, Unavailable."""
+        answer = ask(self.endpoint, self.kms, KMS_INFO)
+        if answer.kind is not AnswerKind.VALUE or not isinstance(answer.values[0], bytes):
+            raise Refused(f"not a KMS of dstack: {answer.kind}", where=f"0x{self.kms.hex()}", got=answer.reason)
+        return answer.values[0]
+
+    def is_ours(self, app_id: bytes) -> bool:
+        """Registered at the KMS, and owned by the signer. Raises Unavailable."""
+        registered = ask(self.endpoint, self.kms, REGISTERED_APPS, app_id)
+        owner = ask(self.endpoint, app_id, OWNER)
+        return (
+            registered.kind is AnswerKind.VALUE
+            and registered.flag
+            and owner.kind is AnswerKind.VALUE
+            and owner.octets == self.address
+        )
+
+    def require_ours(self, app_id: bytes) -> None:
+        """Raises Refused naming what is missing, Unavailable."""
+        registered = ask(self.endpoint, self.kms, REGISTERED_APPS, app_id)
+        where = f"app 0x{app_id.hex()}"
+        if registered.kind is not AnswerKind.VALUE or not registered.flag:
+            raise Refused("not registered at the KMS contract", where=where, expected=f"KMS 0x{self.kms.hex()}")
+        owner = ask(self.endpoint, app_id, OWNER)
+        if owner.kind is not AnswerKind.VALUE or owner.octets != self.address:
+            raise Refused(
+                "only the owner of the app can deploy it",
+                where=where,
+                got=f"0x{self.address.hex()}",
+                expected=f"0x{owner.octets.hex()}" if owner.kind is AnswerKind.VALUE else str(owner.kind),
+            )
+
+    def hash_allowed(self, app_id: bytes, compose_hash: bytes) -> bool:
+        return self._writer.is_done(allow_compose_hash(app_id, compose_hash))
+
+    def device_allowed(self, app_id: bytes, device_id: bytes) -> bool:
+        any_device = ask(self.endpoint, app_id, ALLOW_ANY_DEVICE)
+        if any_device.kind is AnswerKind.VALUE and any_device.flag:
+            return True
+        return self._writer.is_done(allow_device(app_id, device_id))
+
+    def earlier_contract(self, compose_hash: bytes) -> bytes | None:
+        """An app that this signer deployed lately through the factory, and that allows this very hash, if there is one.
+
+        It is what is left of an attempt whose journal was lost. Raises Unavailable, Refused when there are several.
+        """
+        head = header_at(self.endpoint, "latest").number
+        first = max(0, head - RECENT_BLOCKS) if self._from_block is None else min(self._from_block, head)
+        wanted = LogFilter((self.kms,), ((DEPLOYED,), (), (self.address.rjust(32, b"\0"),)))
+        apps = {log.topics[1][12:] for log in finished(LogScan(self.endpoint, wanted).chunks(first, head))}
+        found = sorted(app_id for app_id in apps if self.is_ours(app_id) and self.hash_allowed(app_id, compose_hash))
+        if len(found) > 1:
+            raise Refused(
+                "several contracts of this signer allow this compose hash",
+                got=", ".join(app_id.hex() for app_id in found),
+                hint="--app-id says which one is meant",
+            )
+        return found[0] if found else None
+
+    def deploy(self, journal: JournalFile, *, device_id: bytes, compose_hash: bytes) -> bytes:
+        """The app id of the one contract of this journal. Raises Refused, Unavailable."""
+        app = NewApp(kms=self.kms, owner=self.address, device_id=device_id, compose_hash=compose_hash)
+        receipt = self._transact(journal, CONTRACT, lambda: self._writer.plan_app(app, self.address))
+        app_id = self._writer.deployed(app, self.address, receipt).contract
+        journal.change(lambda now: now.with_app(app_id))
+        return app_id
+
+    def allow(self, journal: JournalFile, app_id: bytes, *, compose_hash: bytes) -> None:
+        """Done when the contract says so. Raises Refused, Unavailable."""
+        change = allow_compose_hash(app_id, compose_hash)
+        if not self._writer.is_done(change):
+            self._transact(journal, ALLOW, lambda: _needed(self._writer.plan(change, self.address)))
+            self._require_done(self._writer.is_done(change), "the compose hash")
+
+    def add_device(self, journal: JournalFile, app_id: bytes, name: str, device_id: bytes) -> None:
+        """Done when the contract says so. Raises Refused, Unavailable."""
+        change = allow_device(app_id, device_id)
+        if not self._writer.is_done(change):
+            self._transact(journal, f"device {name}", lambda: _needed(self._writer.plan(change, self.address)))
+            self._require_done(self._writer.is_done(change), f"the device of {name}")
+
+    @staticmethod
+    def _require_done(done: bool, what: str) -> None:
+        if not done:
+            raise Unavailable(f"the transaction is mined, and the contract does not allow {what} yet", where="chain")
+
+    def anchor(self, journal: JournalFile, app_id: bytes, compose_hash: bytes) -> Mined:
+        """The transaction that allowed the hash: the journal's, otherwise the last one in the contract's own logs."""
+        for label in (ALLOW, CONTRACT):
+            kept = journal.now.transactions.get(label)
+            if kept is not None and receipt_of(self.endpoint, keccak256(kept.raw)) is not None:
+                mined = mined_transaction(self.endpoint, keccak256(kept.raw))
+                if any(log.address == app_id and log.data == compose_hash for log in mined.receipt.logs):
+                    return mined
+        head = header_at(self.endpoint, "latest").number
+        first = first_block_with_code(
+            self.endpoint, f"0x{app_id.hex()}", chain_id=self.chain_id, end=head, cache=ChainCache(None)
+        )
+        logs = finished(LogScan(self.endpoint, LogFilter((app_id,), ((COMPOSE_HASH_ADDED,),))).chunks(first, head))
+        transactions = [log.transaction_hash for log in logs if log.data == compose_hash]
+        if not transactions:
+            raise Refused("the app's contract never logged this compose hash", got=compose_hash.hex())
+        return mined_transaction(self.endpoint, transactions[-1])
+
+    def _transact(self, journal: JournalFile, label: str, plan: Callable[[], PlannedTransaction]) -> Receipt:
+        """Send what the journal has, or plan, sign, keep and send. What was replaced can never be mined: plan anew."""
+        kept = journal.now.transactions.get(label)
+        if kept is not None:
+            mined = receipt_of(self.endpoint, keccak256(kept.raw))
+            used = (
+                quantity_of(self.endpoint, "eth_getTransactionCount", f"0x{kept.sender.hex()}", "latest") > kept.nonce
+            )
+            if mined is None and used:
+                mined = receipt_of(self.endpoint, keccak256(kept.raw))
+            if (mined is None and used) or (mined is not None and not mined.succeeded):
+                journal.change(lambda now: now.with_transaction(label, None))
+                kept = None
+        if kept is None:
+            planned = plan()
+            self._show(planned)
+            signed = SignedTransaction(planned.signed(self._signer), planned.sender, planned.nonce, planned.gas)
+            journal.change(lambda now: now.with_transaction(label, signed))
+            kept = signed
+        if receipt_of(self.endpoint, keccak256(kept.raw)) is None:
+            send(self.endpoint, kept.raw)
+        return wait_for(self.endpoint, _waited(kept, self.chain_id), kept.raw, timeout=self._timeout, pause=self._pause)
+
+
+def _needed(planned: PlannedTransaction | None) -> PlannedTransaction:
+    if planned is None:
+        raise Unavailable("the chain changed its answer between two questions", where="chain", hint="run it again")
+    return planned
+
+
+def _waited(kept: SignedTransaction, chain_id: int) -> PlannedTransaction:
+    """As much of a plan as waiting for it needs."""
+    return PlannedTransaction(
+        chain_id=chain_id,
+        sender=kept.sender,
+        to=b"",
+        data=b"",
+        nonce=kept.nonce,
+        gas=kept.gas,
+        max_fee=0,
+        max_priority_fee=0,
+        balance=0,
+        waiting=0,
+    )
