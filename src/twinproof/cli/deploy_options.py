@@ -4,7 +4,37 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["add_deployments"]
+from twinproof.cli import chain_options
+
+__all__ = ["add_ci", "add_deploy", "add_deployments", "add_status"]
+
+
+def add_deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", action="store_true", help="show what would be sent, and send nothing")
+    parser.add_argument("--tag", metavar="TAG", help="the version's tag (default: the version files at HEAD)")
+    parser.add_argument("--run", metavar="NAME", help="tells two runs of a version apart (default: CI's, or the time)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    _deploying(parser)
+
+
+def add_ci(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="deploy", required=True, parser_class=type(parser))
+    deploy = actions.add_parser("deploy", help="deploy a tag, compare the instances, record, push the record")
+    deploy.add_argument("--tag", metavar="TAG", required=True, help="the version's tag, such as v1.2.0")
+    deploy.add_argument("--run", metavar="NAME", help="tells two runs of a version apart (default: CI's, or the time)")
+    deploy.add_argument("--remote", metavar="NAME", default="origin", help="where records are pushed (default: origin)")
+    deploy.set_defaults(plan=False, json=False)
+    _deploying(deploy)
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--machines", metavar="NAME,...", help="machines of twinproof.toml (default: the recorded ones)"
+    )
+    parser.add_argument("--app-id", metavar="HEX", help="the app's contract (default: pinned, or recorded last)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    chain_options.endpoints(parser)
+    _judging(parser)
 
 
 def add_deployments(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +47,10 @@ def add_deployments(parser: argparse.ArgumentParser) -> None:
     render.add_argument("--check", action="store_true", help="write nothing; exit 4 unless the files are these texts")
     imported = actions.add_parser("import", help="say what is wrong with each row of a table that somebody wrote")
     imported.add_argument("file", metavar="FILE", help="a Markdown file with such a table; - reads standard input")
+    imported.set_defaults(config=None)
     for part in (verify, imported):
-        chain(part)
-        part.add_argument(
-            "--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)"
-        )
+        chain_options.endpoints(part)
+        _requests(part)
         part.add_argument("--json", action="store_true", help="print the result as JSON")
     for part in (verify, render):
         part.add_argument(
@@ -31,12 +60,73 @@ def add_deployments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def chain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--chain", metavar="RPC", help="the JSON-RPC endpoint of the chain that is asked")
+def _deploying(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what")
+    what.add_argument(
+        "--image-digest", metavar="DIGEST", help="sha256:<64 hex> of the image; the text is rendered anew"
+    )
+    what.add_argument(
+        "--app-compose", dest="artefact", metavar="FILE", help="the exact app-compose.json bytes, instead"
+    )
+    what.add_argument(
+        "--environment", metavar="NAME", default="production", help="the measured environment (default: production)"
+    )
+    what.add_argument(
+        "--env-file",
+        metavar="FILE",
+        help="NAME=VALUE lines with the secrets of allowed_envs (default: variables of these names)",
+    )
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--machines", metavar="NAME,...", help="machines of twinproof.toml, the first first (default: all)"
+    )
+    where.add_argument("--app-id", metavar="HEX", help="the app's contract (default: pinned, recorded, or found)")
+    where.add_argument("--kms", metavar="ADDRESS", help="the DstackKms contract (default: kms of [chain])")
+    where.add_argument("--instance-type", metavar="NAME", default="tdx.small", help="of a new CVM (default: tdx.small)")
+    where.add_argument("--os-image", metavar="NAME", help="of a new CVM (default: the cloud's choice)")
+    chain_options.endpoints(where)
+    chain_options.signing(parser)
+    how = parser.add_argument_group("how long")
+    how.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=900.0, help="for each instance to attest (default: 900)"
+    )
+    how.add_argument("--poll", metavar="SECONDS", type=float, default=5.0, help="between two questions (default: 5)")
+    how.add_argument(
+        "--chain-timeout", metavar="SECONDS", type=float, default=180.0, help="for a transaction (default: 180)"
+    )
+    how.add_argument(
+        "--journal", metavar="FILE", help="what a second attempt goes on from (default: in the state folder)"
+    )
+    _judging(parser)
+
+
+def _judging(parser: argparse.ArgumentParser) -> None:
+    """What the verdict needs; everything else of `compare` has its default."""
+    _trust(parser)
+    parser.add_argument("--save", metavar="DIR", help="write each instance's evidence bundle into this directory")
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the collateral cache")
+    _requests(parser)
+    parser.set_defaults(
+        at=None,
+        collateral=[],
+        collateral_url=None,
+        expect=[],
+        require=[],
+        accept_tcb=[],
+        min_tcb_evaluation=0,
+        allow=[],
+        app_compose=None,
+        ra_tls=False,
+    )
+
+
+def _requests(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)")
+    parser.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
 
 
 def _trust(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="machines and policy (default: ./twinproof.toml)")
+    parser.add_argument("--config", metavar="FILE", help="machines, chain and policy (default: ./twinproof.toml)")
     parser.add_argument("--policy", metavar="FILE", help="take the [policy] table of this TOML file instead")
     parser.add_argument(
         "--trust-root", metavar="FILE", help="verify against this root certificate instead of the Intel SGX Root CA"

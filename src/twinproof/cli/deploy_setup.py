@@ -1,4 +1,4 @@
-"""What a deployment is made of, from flags, twinproof.toml, git and the environment; wrong input is told before sending.
+"""What a deployment is made of: flags, twinproof.toml, git and the environment. Wrong input is told before sending.
 
 Secrets come from the environment or a file, never from the command line: PHALA_CLOUD_API_KEY, DEPLOYER_PRIVATE_KEY, and
 one variable for each name of allowed_envs.
@@ -37,7 +37,7 @@ from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.wire import parse_object, shown
 
-__all__ = ["Setup", "read_setup"]
+__all__ = ["API_KEY", "Setup", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 
 API_KEY, API_PREFIX = "PHALA_CLOUD_API_KEY", "PHALA_CLOUD_API_PREFIX"
 SIGNING_KEY, CHAIN_RPC = "DEPLOYER_PRIVATE_KEY", "CHAIN_RPC"
@@ -84,7 +84,7 @@ class Setup:
 def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setup:
     """Raises UsageError, and Refused for a compose text that may not be deployed. Nothing has been asked or sent."""
     configuration = read_configuration(arguments.config)
-    machines = _machines(arguments.machines, configuration)
+    machines = machines_of(arguments.machines, configuration)
     git = find_repository()
     version, commit = _version(git, tag)
     text = _app_compose(arguments, configuration, git, commit)
@@ -109,12 +109,12 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
         ),
         git=git,
         configuration=configuration,
-        cloud=PhalaCloud(os.environ.get(API_PREFIX) or DEFAULT_URL, _api_key(), http),
+        cloud=cloud_of(http),
         quorum=chain.opened(http),
         signer=_signer(arguments),
         kms=chain.kms,
         from_block=chain.from_block,
-        app_id=_app_id(arguments, configuration, git),
+        app_id=known_app_id(arguments, configuration, git),
         journal=Path(arguments.journal)
         if arguments.journal
         else state / f"deploy-{name}-{release.compose_hash.hex()[:16]}.json",
@@ -122,7 +122,7 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
     )
 
 
-def _machines(names: str | None, configuration: Configuration) -> tuple[Machine, ...]:
+def machines_of(names: str | None, configuration: Configuration) -> tuple[Machine, ...]:
     """In the order in which they are named: the first is where a new app starts."""
     known = {machine.name: machine for machine in configuration.machines}
     wanted = [name.strip() for name in names.split(",") if name.strip()] if names else list(known)
@@ -189,11 +189,12 @@ def _chain(arguments: argparse.Namespace, configuration: Configuration) -> Chain
     return settings
 
 
-def _api_key() -> ApiKey:
+def cloud_of(http: HttpClient) -> PhalaCloud:
+    """The account that the environment names. Raises UsageError."""
     text = os.environ.get(API_KEY, "")
     if not text:
         raise UsageError("no API key", where=API_KEY, expected="the environment variable", hint="nothing was sent")
-    return ApiKey(text)
+    return PhalaCloud(os.environ.get(API_PREFIX) or DEFAULT_URL, ApiKey(text), http)
 
 
 def _signer(arguments: argparse.Namespace) -> Signer:
@@ -213,13 +214,16 @@ def _signer(arguments: argparse.Namespace) -> Signer:
 def _secrets(arguments: argparse.Namespace, allowed: tuple[str, ...]) -> dict[str, str]:
     values = dict(os.environ)
     if arguments.env_file is not None:
-        text = read_file(arguments.env_file, "--env-file", max_bytes=1 << 20).decode("utf-8", "strict")
+        try:
+            text = read_file(arguments.env_file, "--env-file", max_bytes=1 << 20).decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError("not UTF-8 text", where=f"--env-file {shown(arguments.env_file)}") from None
         values |= parse_env_file(text, f"--env-file {shown(arguments.env_file)}")
     return check_secrets(allowed, values)
 
 
-def _app_id(arguments: argparse.Namespace, configuration: Configuration, git: Git) -> bytes | None:
-    """As given, as pinned, or as recorded last; None for an app that was never deployed."""
+def known_app_id(arguments: argparse.Namespace, configuration: Configuration, git: Git) -> bytes | None:
+    """As given, as pinned, or as recorded last; None when nothing here says it. Raises UsageError, Malformed."""
     if arguments.app_id is not None:
         return address_of(arguments.app_id, "--app-id")
     pinned = configuration.policy.pins.app_id if configuration.policy else None

@@ -8,8 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from twinproof.cli.chain_endpoint import chain_endpoint
-from twinproof.cli.configuration import policy_of, read_configuration
+from twinproof.cli.chain_settings import with_flags
+from twinproof.cli.configuration import Configuration, policy_of, read_configuration
 from twinproof.cli.settings import roots_of
 from twinproof.deployments.anchor import Mined
 from twinproof.deployments.check import Assessment, assess, cross_check
@@ -18,13 +18,15 @@ from twinproof.deployments.historical import HistoricalRow, judge_rows, read_tab
 from twinproof.deployments.proof import bundle_digest, proof_digest
 from twinproof.deployments.record import Record
 from twinproof.deployments.standing import rows
-from twinproof.errors import Malformed, Refused, TwinproofError, UsageError, worst_exit_code
+from twinproof.errors import Malformed, Refused, TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.policy import Pins
 from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_records
 from twinproof.sources.disk import write_over
 from twinproof.sources.files import read_file
 from twinproof.sources.git import find_repository
+from twinproof.sources.http import HttpClient
+from twinproof.sources.limits import Limits
 from twinproof.sources.mined import chain_id_of, mined_transaction, what_is
 from twinproof.sources.rpc import Endpoint
 from twinproof.verifier import Verdict, Verifier
@@ -72,7 +74,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         policy_of(arguments, configuration), machines=configuration.machines, pins=Pins(), required=frozenset()
     )  # pins name the newest version, and records are about all of them
     verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
-    endpoint = chain_endpoint(arguments)
+    endpoint = _endpoint(arguments, configuration)
     proofs = _proofs(folder, found.records)
     crossed = cross_check(found.records)
     assessments = []
@@ -97,6 +99,21 @@ def _verify(arguments: argparse.Namespace) -> int:
             print("\n".join(_lines(assessment)))
         _summary(assessments, len(found.broken))
     return code
+
+
+def _endpoint(arguments: argparse.Namespace, configuration: Configuration) -> Endpoint | None:
+    """One that the quorum trusts; None when no chain was named. Raises Unavailable, UsageError."""
+    settings = with_flags(configuration.chain, arguments)
+    if not settings.rpc:
+        return None
+    if not 0 < arguments.timeout < float("inf"):
+        raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
+    quorum = settings.opened(HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file))
+    try:
+        quorum.check_chain_id()
+    except Unavailable:
+        return quorum.endpoints[0]  # each record says that it was not checked, and why
+    return quorum.trusted[0]
 
 
 def _mined(endpoint: Endpoint | None, record: Record) -> Mined | TwinproofError | None:
@@ -186,7 +203,7 @@ def _import(arguments: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise Malformed("not UTF-8 text", where=shown(arguments.file)) from error
     table = read_table(text, shown(arguments.file))
-    endpoint = chain_endpoint(arguments)
+    endpoint = _endpoint(arguments, read_configuration(None))
     marks = judge_rows(table, None if endpoint is None else lambda value: what_is(endpoint, value))
     if arguments.json:
         print(json.dumps([_row_json(row, found) for row, found in zip(table, marks, strict=True)], indent=1))

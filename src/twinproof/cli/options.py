@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from twinproof.cli import deploy_options
+from twinproof.cli import chain_options, deploy_options
 from twinproof.errors import UsageError
 
 __all__ = ["COMMANDS", "usage_error"]
@@ -260,21 +260,6 @@ def _image(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def _endpoints(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--chain",
-        metavar="RPC[,RPC...]",
-        action="append",
-        default=[],
-        help="JSON-RPC endpoints of the chain, or env:NAME for one that a variable holds; default: rpc of [chain] in "
-        "twinproof.toml; may be repeated",
-    )
-    group.add_argument("--chain-id", metavar="N", type=int, help="the chain that is meant, such as 8453 for Base")
-    group.add_argument(
-        "--quorum", metavar="K", type=int, help="how many of the endpoints have to agree (default: more than half)"
-    )
-
-
 def _chain(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(
         dest="action", metavar="allow|add-device|deploy-app", required=True, parser_class=type(parser)
@@ -311,17 +296,12 @@ def _writing(parser: argparse.ArgumentParser) -> None:
         help="how far to wait: for its block (default), or until that block is final",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    key = parser.add_argument_group("who signs")
-    key.add_argument("--key-file", metavar="FILE", help="the key's 64 hex digits, in a file of mode 0600")
-    key.add_argument("--key-env", metavar="NAME", help="the name of a variable that holds them")
-    key.add_argument("--keystore", metavar="FILE", help="an encrypted key (Web3 Secret Storage), mode 0600")
-    key.add_argument("--password-file", metavar="FILE", help="the keystore's password, in a file of mode 0600")
-    key.add_argument("--password-env", metavar="NAME", help="the name of a variable that holds it")
+    chain_options.signing(parser)
     cost = parser.add_argument_group("what it may cost")
     cost.add_argument("--gas", metavar="N", type=int, help="gas limit (default: what is estimated and a fifth more)")
     cost.add_argument("--max-cost", metavar="ETH", default="0.01", help="refuse to pay more (default: 0.01)")
     network = parser.add_argument_group("where")
-    _endpoints(network)
+    chain_options.endpoints(network)
     network.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
     network.add_argument("--timeout", metavar="SECONDS", type=float, default=180.0, help="for the block (default: 180)")
     network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
@@ -346,6 +326,9 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "compose": ("render, compare and check what is deployed", _compose),
     "release": ("check, build and publish a version, as the workflows do", _release),
     "image": ("measure OS images, and show those that the policy allows", _image),
+    "deploy": ("deploy a version to its machines, and wait until each attests it", deploy_options.add_deploy),
+    "status": ("compare what is attested, allowed on chain and recorded", deploy_options.add_status),
+    "ci": ("what a workflow runs: deploy, prove, record", deploy_options.add_ci),
     "deployments": (
         "verify and render the deployment records, or judge a table of old ones",
         deploy_options.add_deployments,

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from twinproof.deployments.cloud_answers import Cvm, KmsInfo, Node
 from twinproof.deployments.facts import Release
-from twinproof.errors import Refused, UsageError
+from twinproof.errors import Refused, Unavailable, UsageError
 from twinproof.policy import Machine
 
 __all__ = [
@@ -114,7 +114,7 @@ class Plan:
 
 
 def node_of(machine: Machine, nodes: Sequence[Node]) -> tuple[bytes, Node]:
-    """The device id and the node that has it. Raises UsageError without a device id, Refused when no node has it."""
+    """The device id and the node that has it. Raises UsageError, Unavailable when it is not there, Refused."""
     if machine.device_id is None:
         raise UsageError(
             "a machine is told by its device id, and this one has none",
@@ -125,12 +125,20 @@ def node_of(machine: Machine, nodes: Sequence[Node]) -> tuple[bytes, Node]:
     if len(found) == 1:
         return machine.device_id, found[0]
     same_name = next((node for node in nodes if node.name == machine.name), None)
+    if not found and same_name is None:
+        raise Unavailable(
+            "the cloud lists no node with this device id",
+            where=machine.name,
+            got=", ".join(node.name for node in nodes) or "no node",
+            expected=machine.device_id.hex(),
+            hint="it may be down, or full; --machines names the others",
+        )
     raise Refused(
         "several nodes of the cloud have this device id" if found else "no node of the cloud has this device id",
         where=machine.name,
         got=", ".join(device.hex() for device in same_name.device_ids) if same_name else "",
         expected=machine.device_id.hex(),
-        hint=f"the cloud's {machine.name} is another machine" if same_name else "",
+        hint="" if found else f"the cloud's {machine.name} is another machine",
     )
 
 

@@ -27,7 +27,7 @@ from twinproof.sources.rpc import Endpoint, header_at, quantity_of
 from twinproof.sources.signing_key import Signer
 from twinproof.sources.transactions import PlannedTransaction, receipt_of, send, wait_for
 
-__all__ = ["Registrar"]
+__all__ = ["ALLOW", "CONTRACT", "Registrar", "device_may_boot"]
 
 RECENT_BLOCKS = 9_000
 """How far back a contract of ours is looked for when no journal remembers it: five hours on Base."""
@@ -100,10 +100,7 @@ class Registrar:
         return self._writer.is_done(allow_compose_hash(app_id, compose_hash))
 
     def device_allowed(self, app_id: bytes, device_id: bytes) -> bool:
-        any_device = ask(self.endpoint, app_id, ALLOW_ANY_DEVICE)
-        if any_device.kind is AnswerKind.VALUE and any_device.flag:
-            return True
-        return self._writer.is_done(allow_device(app_id, device_id))
+        return device_may_boot(self._writer, app_id, device_id)
 
     def earlier_contract(self, compose_hash: bytes) -> bytes | None:
         """An app that this signer deployed lately through the factory, and that allows this very hash, if there is one.
@@ -190,6 +187,14 @@ class Registrar:
         if receipt_of(self.endpoint, keccak256(kept.raw)) is None:
             send(self.endpoint, kept.raw)
         return wait_for(self.endpoint, _waited(kept, self.chain_id), kept.raw, timeout=self._timeout, pause=self._pause)
+
+
+def device_may_boot(writer: ChainWriter, app_id: bytes, device_id: bytes) -> bool:
+    """This one, or every one. Raises Refused for what is no app contract, Unavailable."""
+    any_device = ask(writer.endpoint, app_id, ALLOW_ANY_DEVICE)
+    if any_device.kind is AnswerKind.VALUE and any_device.flag:
+        return True
+    return writer.is_done(allow_device(app_id, device_id))
 
 
 def _needed(planned: PlannedTransaction | None) -> PlannedTransaction:
