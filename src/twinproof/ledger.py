@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self, overload
 
 from twinproof.errors import EvidenceError, Refused
-from twinproof.verdict import Check, Status, Step
+from twinproof.verdict import Check, Parts, Status, Step
 
 __all__ = ["Ledger", "Line", "Plan"]
 
@@ -65,10 +65,11 @@ class Line:
 
     __slots__ = ("_at", "_done", "_failed", "_plan", "expected", "got", "not_checked", "parts", "warning")
 
-    def __init__(self, plan: Plan, done: dict[str, Check], failed: list[str]) -> None:
-        self._plan, self._done, self._failed, self._at = plan, done, failed, ""
+    def __init__(self, plan: Plan, done: dict[str, Check], failed: list[str], step_id: str) -> None:
+        self._plan, self._done, self._failed = plan, done, failed
         self.got = self.expected = self.warning = self.not_checked = ""
-        self.parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
+        self.parts: Parts = ()
+        self._begin(step_id)
 
     def step(self, step_id: str) -> None:
         """End the step before, and begin this one.
@@ -77,27 +78,29 @@ class Line:
         that did not run, with that reason. Raises ValueError for a step that was recorded before, KeyError for one that
         is not of this plan.
         """
-        if self._at:
-            self._end()
-        if step_id in self._done:
-            raise ValueError(f"step {step_id} ran twice")
-        self._done[step_id] = self._plan.begun[step_id]
-        self._at = step_id
+        if self.got or self.expected or self.parts or self.not_checked or self.warning:
+            self._done[self._at] = self._outcome()
+            self.got = self.expected = self.warning = self.not_checked = ""
+            self.parts = ()
+        else:
+            self._done[self._at] = self._plan.passed[self._at]
+        self._begin(step_id)
 
     def explain(self, name: str, *parts: str | bytes) -> None:
         """Texts and bytes that belong together; they are put into words (bytes as hex) when somebody reads them."""
         self.parts += ((name, parts),)
 
-    def _end(self) -> None:
-        at = self._at
-        if not (self.got or self.expected or self.parts or self.not_checked or self.warning):
-            self._done[at] = self._plan.passed[at]
-            return
-        reason = self.not_checked or self.warning
-        status = _NOT_CHECKED if self.not_checked else _WARN if self.warning else _PASS
-        self._done[at] = Check(self._plan.steps[at], status, reason, self.got, self.expected, "", self.parts)
-        self.got = self.expected = self.warning = self.not_checked = ""
-        self.parts = ()
+    def _begin(self, step_id: str) -> None:
+        if step_id in self._done:
+            raise ValueError(f"step {step_id} ran twice")
+        self._done[step_id] = self._plan.begun[step_id]
+        self._at = step_id
+
+    def _outcome(self) -> Check:
+        step = self._plan.steps[self._at]
+        if self.not_checked:
+            return Check(step, _NOT_CHECKED, self.not_checked, self.got, self.expected, "", self.parts)
+        return Check(step, _WARN if self.warning else _PASS, self.warning, self.got, self.expected, "", self.parts)
 
     def __enter__(self) -> Self:
         return self
@@ -106,17 +109,15 @@ class Line:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         """Write the outcome down. An error that is no verdict is a bug: it passes through, and nothing is recorded."""
-        at = self._at
-        if not at:
-            return False
         if error is None:
-            self._end()
+            said = self.got or self.expected or self.parts or self.not_checked or self.warning
+            self._done[self._at] = self._outcome() if said else self._plan.passed[self._at]
         elif isinstance(error, EvidenceError | Refused):
-            self._done[at] = self._failure(error)
-            self._failed.append(at)
+            self._done[self._at] = self._failure(error)
+            self._failed.append(self._at)
             return True
         else:
-            del self._done[at]
+            del self._done[self._at]
         return False
 
     def _failure(self, error: EvidenceError | Refused) -> Check:
@@ -142,15 +143,12 @@ class Ledger:
         self._done: dict[str, Check] = {}
         self._failed: list[str] = []
 
-    def line(self, step_id: str = "") -> Line:
+    def line(self, step_id: str) -> Line:
         """Run steps, of which this is the first, until one fails; the failure is recorded and does not leave the line.
 
         A question of its own is a line of one step.
         """
-        line = Line(self._plan, self._done, self._failed)
-        if step_id:
-            line.step(step_id)
-        return line
+        return Line(self._plan, self._done, self._failed, step_id)
 
     def not_checked(self, step_id: str, reason: str, *, got: str = "") -> None:
         """Record that a step did not run, and why. A reason is required: nothing is skipped in silence."""
@@ -158,8 +156,11 @@ class Ledger:
             raise ValueError(f"step {step_id}: not_checked needs a reason")
         if step_id in self._done:
             raise ValueError(f"step {step_id} ran twice")
-        check = self._plan.not_checked(step_id, reason)
-        self._done[step_id] = check._replace(got=got) if got else check
+        self._done[step_id] = (
+            Check(self._plan.steps[step_id], _NOT_CHECKED, reason, got)
+            if got
+            else self._plan.not_checked(step_id, reason)
+        )
 
     def passed(self, *step_ids: str) -> bool:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Check", "Question", "Status", "Step"]
+__all__ = ["Check", "Parts", "Question", "Status", "Step"]
 
 
 class Status(StrEnum):
@@ -40,6 +40,10 @@ class Step:
     question: Question = Question.GENUINE
 
 
+Parts = tuple[tuple[str, tuple[str | bytes, ...]], ...]
+"""Names, and the texts and bytes behind them."""
+
+
 class Check(NamedTuple):
     """The outcome of one Step. `error` is the name of the error class when the status is `fail`.
 
@@ -53,7 +57,7 @@ class Check(NamedTuple):
     got: str = ""
     expected: str = ""
     error: str = ""
-    parts: tuple[tuple[str, tuple[str | bytes, ...]], ...] = ()
+    parts: Parts = ()
     """Names and what stands behind them, for `--explain`: texts and the exact bytes, as they were when it ran."""
     hint: str = ""
     """For a failure, the mistake that people really make."""

@@ -234,13 +234,14 @@ class Verifier:
                 statement = None  # what was not bound, or is the word of something that was not measured, is no claim
             tls_key = channel.attested_tls_key(carried.ra_tls, statement, ledger)
             claims = Claims(_platform(appraisal), registers, software, statement, tls_key)
-            wanted.check_pins(claims, evidence, self.policy, ledger, at=at)
+        machine = wanted.machine_of(self.policy, evidence, claims)
+        if appraisal is not None:
+            wanted.check_pins(claims, evidence, machine, self.policy, ledger, at=at)
         if self._second_opinion is None:
             ledger.not_checked("dcap.second_opinion", second_opinion.NOT_ASKED)
         elif carried is not None:
             theirs = self._second_opinion(carried.quote, collateral, at=at, root=root)
             check_second_opinion(self._second_opinion.name, theirs, appraisal, ledger)
-        machine = wanted.machine_of(self.policy, evidence, claims)
         return Verdict(
             source=evidence.source,
             at=at,

@@ -118,15 +118,18 @@ def pinned_ids(policy: Policy) -> frozenset[str]:
     return frozenset(f"policy.{name}" for name in names)
 
 
-def check_pins(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger, *, at: int) -> None:
+def check_pins(
+    claims: Claims, evidence: Evidence, machine: Machine | None, policy: Policy, ledger: Ledger, *, at: int
+) -> None:
     """Identities of what runs, against the pins; what is not pinned, or was not shown, is `not_checked`.
 
+    `machine` is the configured one that this evidence is about (`machine_of`).
     `at` is the time of judgement: an answer that was fresh for its collector is not fresh at another time.
     """
     software, statement, pins = claims.software, claims.statement, policy.pins
     _check_clock(claims, evidence, policy, ledger)
     _check_statement_age(claims, policy, ledger, at)
-    _check_machine(claims, evidence, policy, ledger)
+    _check_machine(claims, machine, policy, ledger)
     collected = evidence.fetched_at
     if not ledger.passed("evidence.nonce"):
         ledger.not_checked("policy.fresh", "no answer to a nonce of this run was shown")
@@ -157,10 +160,12 @@ def _kms_root(claims: Claims) -> bytes | None:
 
 
 def _check_pin(name: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
-    step_id, expected = f"policy.{name}", " or ".join(map(_text, allowed))
+    step_id = f"policy.{name}"
     if not allowed:
         ledger.not_checked(step_id, "not pinned" if got else "not pinned, and not shown", got=_text(got or ""))
-    elif got is None:
+        return
+    expected = " or ".join(map(_text, allowed))
+    if got is None:
         ledger.not_checked(step_id, f"pinned to {expected}, but this evidence does not show it")
     else:
         with ledger.line(step_id) as entry:
@@ -220,8 +225,7 @@ def machine_of(policy: Policy, evidence: Evidence, claims: Claims) -> Machine | 
     return attested or next(claimed, None)
 
 
-def _check_machine(claims: Claims, evidence: Evidence, policy: Policy, ledger: Ledger) -> None:
-    machine = machine_of(policy, evidence, claims)
+def _check_machine(claims: Claims, machine: Machine | None, policy: Policy, ledger: Ledger) -> None:
     if machine is None or claims.platform is None:
         ledger.not_checked("policy.machine", "no machine in twinproof.toml has this URL or this device id")
         return

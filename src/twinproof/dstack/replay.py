@@ -6,6 +6,7 @@ from twinproof.dstack.event_log import EventLog
 from twinproof.errors import Forged
 from twinproof.ledger import Line
 from twinproof.tdx.report import TdReport
+from twinproof.verdict import Parts
 
 __all__ = ["check_firmware_registers", "check_runtime_register"]
 
@@ -37,7 +38,7 @@ def check_firmware_registers(report: TdReport, log: EventLog, entry: Line) -> No
         _must_lead_to(log, imr, register)
 
 
-def _measured(log: EventLog) -> tuple[tuple[str, tuple[str | bytes, ...]], ...]:
+def _measured(log: EventLog) -> Parts:
     """What was hashed into RTMR3, event by event, for `--explain`."""
     return tuple(
         (f"event {index} {event.event}", ("SHA-384 over ", event.hashed, " = ", event.measured))
