@@ -134,6 +134,15 @@ def test_5_a_version_that_does_not_stand_exactly_once_is_refused(repository: Rep
     refused(repository, because=VERSION)
 
 
+def test_6_only_the_anchored_line_changes_where_the_version_stands_elsewhere_too(repository: Repository) -> None:
+    text = '# 1.0.0\n__version__ = "1.0.0"\nHOST = "1.0.0.1"\nNEEDS = ["x==1.0.0"]\n  __version__ = "1.0.0"\n'
+    repository.write(VERSION, text)
+    repository.commit("fix: an address")
+    assert repository.bump("minor")[0] == 0
+    changed = text.replace('\n__version__ = "1.0.0"', '\n__version__ = "1.1.0"')
+    assert (repository.top / VERSION).read_text() == changed
+
+
 @pytest.mark.parametrize("kind", ["annotated", "lightweight", "elsewhere"])
 def test_7_a_tag_that_exists_here_is_refused(repository: Repository, kind: str) -> None:
     where = ["HEAD~1"] if kind == "elsewhere" else []
@@ -233,6 +242,24 @@ def test_14_of_two_at_once_one_wins_and_one_refuses(repository: Repository) -> N
     assert repository.git("status", "--porcelain") == ""
 
 
+def test_14_of_two_clones_that_release_the_same_version_one_pushes_and_the_other_is_refused(
+    repository: Repository, tmp_path: Path
+) -> None:
+    other = Repository(tmp_path / "another clone", repository.home)
+    repository.git("push", "-q", "origin", BRANCH)
+    repository.git("clone", "-q", "-b", BRANCH, str(tmp_path / "remote.git"), str(other.top))
+    for name, value in (("user.name", "B"), ("user.email", "b@example.org")):
+        other.git("config", name, value)
+    push = ("push", "-q", "--atomic", "origin", BRANCH, "v1.1.0")
+    other.commit("fix: something else")
+    assert repository.bump("minor")[0] == other.bump("minor")[0] == 0
+    repository.git(*push)
+    other.git(*push, check=False)
+    remote = repository.git("ls-remote", "origin", BRANCH, "v1.1.0^{}").split()[::2]
+    assert remote == [repository.git("rev-parse", "HEAD")] * 2
+    refused(other, "patch", because=f"origin has commits of {BRANCH}")
+
+
 @pytest.mark.parametrize("setting", ["tag.gpgSign", "commit.gpgSign"])
 def test_15_signing_without_a_key_leaves_everything_as_before(repository: Repository, setting: str) -> None:
     repository.git("config", "gpg.program", "/nonexistent")
@@ -263,6 +290,21 @@ def test_16_an_interrupted_bump_leaves_nothing_behind(repository: Repository, nu
     assert repository.state() == before
     repository.hook("pre-commit", "exit 0")
     assert repository.bump("minor") == (0, EXPECTED, "")
+
+
+@pytest.mark.parametrize("readme", ["# Toy\n", "<!-- versions:begin -->\n<!-- versions:end -->\n" * 2])
+def test_28_a_readme_without_exactly_one_table_is_refused(repository: Repository, readme: str) -> None:
+    repository.write("README.md", readme)
+    repository.commit("docs: a mistake")
+    refused(repository, because="the table's markers")
+
+
+def test_28_rows_are_added_newest_first_and_none_twice(repository: Repository) -> None:
+    for part in ("minor", "patch", "major"):
+        repository.commit("feat: more")
+        assert repository.bump(part)[0] == 0
+    rows = re.findall(r"^\| (\d+\.\d+\.\d+) \|", (repository.top / "README.md").read_text(), re.MULTILINE)
+    assert rows == ["2.0.0", "1.1.1", "1.1.0"]
 
 
 def test_a_shallow_clone_is_refused(repository: Repository) -> None:

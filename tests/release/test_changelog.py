@@ -172,6 +172,54 @@ def test_two_tags_narrow_it_and_tags_elsewhere_are_ignored(tmp_path: Path) -> No
     assert "9.0.0" not in repository.text()
 
 
+def test_20_a_commit_and_its_revert_in_one_version_are_both_shown(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    repository.commit("feat: a mistake")
+    repository.commit('Revert "feat: a mistake"')
+    text = repository.text()
+    assert "### Added\n\n- A mistake (" in text
+    assert '### Changed\n\n- Revert "feat: a mistake" (' in text
+
+
+def test_23_a_long_subject_stays_whole_and_on_its_line(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    subject = "words " * 100 + "end"
+    repository.commit(f"fix: {subject}")
+    assert f"- W{subject[1:]} (" in repository.text()
+
+
+def test_25_the_first_version_ever_holds_the_whole_history(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    for name in ("one", "two"):
+        repository.commit(f"feat: {name}")
+    repository.git("tag", "v1.0.0")
+    text = repository.text()
+    assert text.count("## [") == 1
+    assert "- One (" in text
+    assert "- Two (" in text
+
+
+def test_a_pre_release_has_no_section_its_changes_are_the_versions(tmp_path: Path) -> None:
+    """Whoever goes from 1.0.0 to 1.1.0 reads everything under 1.1.0, whichever candidates there were."""
+    repository = Repository(tmp_path / "r")
+    repository.commit("feat: one")
+    repository.git("tag", "v1.0.0")
+    repository.commit("feat: two")
+    repository.git("tag", "v1.1.0-rc.1")
+    repository.commit("fix: three")
+    assert "rc.1" not in repository.text()
+    repository.git("tag", "v1.1.0")
+    newest = repository.text().partition("## [1.0.0]")[0]
+    assert ("## [1.1.0]" in newest, "- Two (" in newest, "- Three (" in newest, "rc.1" in newest) == (
+        True,
+        True,
+        True,
+        False,
+    )
+    candidate = repository.text("--from", "v1.0.0", "--to", "v1.1.0-rc.1")
+    assert ("- Two (" in candidate, "- Three (" in candidate) == (True, False)
+
+
 def test_a_shallow_clone_is_refused(awkward: Repository, tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
     command = ["git", "clone", "-q", "--depth", "1", f"file://{awkward.top}", str(shallow)]
