@@ -164,6 +164,15 @@ def test_the_token_is_not_left_in_the_checkout(path: Path) -> None:
 
 
 @both
+def test_what_is_checked_out_is_the_commit_of_the_event_and_no_name_that_a_branch_could_have_too(path: Path) -> None:
+    """A branch called v1.1.0 would be taken for the tag, and its code would run with the secrets."""
+    for _, step in steps(path):
+        assert not {"ref", "repository"} & set(step.get("with", {}))
+    if path == DEPLOY:
+        assert scripts(path)[1][1] == '.venv/bin/twinproof release check "$TAG" --commit "$GITHUB_SHA"'
+
+
+@both
 def test_secrets_are_named_one_by_one_where_they_are_used(path: Path) -> None:
     for name, job in jobs(path).items():
         assert "secrets." not in str(job.get("env", "")), name

@@ -93,6 +93,18 @@ def test_35_a_tag_on_another_branch_is_refused(released: ToyRepository) -> None:
     refused(released, "v1.2.0", because="not on the release branch")
 
 
+def test_35_a_tag_whose_commit_names_its_own_branch_as_the_release_branch_is_refused(released: ToyRepository) -> None:
+    released.git("switch", "-q", "-c", "other", "HEAD~1")
+    for path in (VERSION, "enclave/pyproject.toml", "twinproof.toml"):
+        text = (released.top / path).read_text().replace('"1.0.0"', '"1.2.0"')
+        released.write(path, text.replace(f'release_branch = "{BRANCH}"', 'release_branch = "other"'))
+    released.commit("feat: nobody reviewed this")
+    released.git("tag", "v1.2.0")
+    released.git("push", "-q", "origin", "other", "v1.2.0")
+    released.git("switch", "-q", BRANCH)
+    refused(released, "v1.2.0", because="names another release branch: got other")
+
+
 def test_35_a_tag_whose_branch_was_refused_is_refused(tmp_path: Path) -> None:
     """What `git push --tags` leaves on the remote when the branch itself is rejected."""
     repository = toy_repository(tmp_path)
@@ -112,7 +124,7 @@ def test_35_without_an_answer_the_branch_is_the_one_that_was_fetched_last(tmp_pa
 
 def test_35_a_branch_that_moved_on_the_remote_has_to_be_fetched(released: ToyRepository, tmp_path: Path) -> None:
     clone = ToyRepository(tmp_path / "clone", released.home)
-    released.git("clone", "-q", str(tmp_path / "remote.git"), str(clone.top))
+    released.git("clone", "-q", "-b", BRANCH, str(tmp_path / "remote.git"), str(clone.top))
     released.git("commit", "-q", "--allow-empty", "-m", "feat: more")
     released.git("push", "-q", "origin", BRANCH)
     refused(clone, "v1.1.0", because="the branch has moved on origin", code=2)
@@ -146,7 +158,7 @@ def test_a_branch_of_the_same_name_is_not_taken_for_the_tag(released: ToyReposit
 
 def test_a_shallow_clone_is_refused(released: ToyRepository, tmp_path: Path) -> None:
     clone = ToyRepository(tmp_path / "clone", released.home)
-    released.git("clone", "-q", "--depth", "1", f"file://{tmp_path / 'remote.git'}", str(clone.top))
+    released.git("clone", "-q", "-b", BRANCH, "--depth", "1", f"file://{tmp_path / 'remote.git'}", str(clone.top))
     clone.git("fetch", "-q", "--depth", "1", "origin", "tag", "v1.1.0")
     refused(clone, "v1.1.0", because="shallow clone", code=2)
 

@@ -51,11 +51,25 @@ def facts_of(git: Git, tag: str, *, expected: str = "") -> ReleaseFacts:
     version_named(tag)
     if expected:
         expected = git.commit_of(expected)
-    commit = git.commit_of(f"refs/tags/{tag}")
-    branch = configuration_at(git, commit).release_branch
+    branch = _release_branch(git)
+    there = configuration_at(git, git.commit_of(f"refs/tags/{tag}")).release_branch
+    if there != branch:
+        raise Refused(
+            "the tagged commit names another release branch",
+            where=f"{tag}:{DEFAULT_CONFIG}",
+            got=shown(there or "none"),
+            expected=branch,
+        )
+    return check_tag(tagged_commit(git, tag, branch, expected=expected))
+
+
+def _release_branch(git: Git) -> str:
+    """That of the work tree, which whoever runs this has chosen; a tagged commit may say what its author likes."""
+    name = str(git.top / DEFAULT_CONFIG)
+    branch = parse_configuration(read_file(name, "file", max_bytes=1 << 20), DEFAULT_CONFIG).release_branch
     if branch is None:
         raise UsageError("no branch to release from", where=DEFAULT_CONFIG, expected="release_branch = ...")
-    return check_tag(tagged_commit(git, tag, branch, expected=expected))
+    return branch
 
 
 def configuration_at(git: Git, commit: str) -> Configuration:
