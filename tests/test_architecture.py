@@ -28,6 +28,7 @@ RANK = {
     "policy": 4,
     "policy_file": 5,
     "claims": 5,
+    "eat_claims": 6,
     "image_policy": 6,
     "platform_policy": 6,
     "comparison_rules": 6,

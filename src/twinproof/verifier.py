@@ -22,6 +22,7 @@ from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.second_opinion import SecondOpinion, check_second_opinion
 from twinproof.dstack import verify as dstack
+from twinproof.eat_claims import eat_claims
 from twinproof.errors import UsageError
 from twinproof.evidence import carrier, channel, checks
 from twinproof.evidence.channel import ChannelBinding
@@ -148,6 +149,7 @@ class Verdict:
             "tcb_status": self.tcb_status,
             "advisory_ids": list(self.advisory_ids),
             "claims": self.claims.to_json(),
+            "eat": eat_claims(self.claims),
             "checks": [check.to_json() for check in self.checks],
         }
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from twinproof.cli.collect import Collected, check_targets, collect
 from twinproof.cli.output import style_of
-from twinproof.cli.report_files import check_report_files, write_report_files
+from twinproof.cli.report_files import check_report_files, print_summary, write_report_files
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import Proof, compare, required_comparisons
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace, settings: Settings, required: frozenset[str], verifier: Verifier) -> int:
     style = style_of()
     check_targets(arguments.targets, settings, ra_tls=arguments.ra_tls)
-    if not arguments.json:
+    if arguments.format == "text":
         print(_opening(settings, style), end="", flush=True)
     collected = collect(arguments.targets, settings, arguments)
     verdicts: list[Verdict] = []
@@ -56,7 +56,9 @@ def _compare(arguments: argparse.Namespace, settings: Settings, required: frozen
             failures.append((item.name, error))
     proof = compare(verdicts, required=required) if len(verdicts) > 1 else None
     write_report_files(arguments, proof, verdicts, failures)
-    if arguments.json:
+    if arguments.format == "vsa":
+        print_summary(arguments, proof, verdicts, failures)
+    elif arguments.json:
         print(json.dumps(_json(proof, verdicts, failures), indent=1))
     else:
         print("".join(f"  {line}\n" for line in _fetched(collected, verdicts)))

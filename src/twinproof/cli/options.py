@@ -30,6 +30,21 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write a page that needs no network, carries the evidence and verifies itself again in a browser",
     )
+    parser.add_argument("--junit", metavar="FILE", help="also write the checks as JUnit XML, for CI")
+    parser.add_argument(
+        "--sarif", metavar="FILE", help="also write what failed and warned as SARIF, a rule per check id"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "vsa"),
+        help="what to print: text (default), json (as --json), or vsa, an in-toto Statement with a SLSA Verification "
+        "Summary",
+    )
+    parser.add_argument(
+        "--sign-key",
+        metavar="FILE",
+        help="with --format vsa: sign it as a DSSE envelope (PEM, ECDSA P-256 or Ed25519, no passphrase)",
+    )
     trust = parser.add_argument_group("what to trust")
     trust.add_argument(
         "--trust-root",

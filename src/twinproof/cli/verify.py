@@ -7,7 +7,7 @@ import json
 
 from twinproof.cli.collect import collect
 from twinproof.cli.output import style_of
-from twinproof.cli.report_files import check_report_files, write_report_files
+from twinproof.cli.report_files import check_report_files, print_summary, write_report_files
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import read_settings
 from twinproof.errors import TwinproofError, UsageError
@@ -36,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise collected.result
         verdict = verifier.verify(collected.result, at=settings.time_for(collected.result.fetched_at))
     write_report_files(arguments, None, [verdict])
-    if arguments.json:
+    if arguments.format == "vsa":
+        print_summary(arguments, None, [verdict])
+    elif arguments.json:
         print(json.dumps(verdict.to_json(), indent=1))
     else:
         print(verdict_text(verdict, style_of(), now=clock.now(), explain=arguments.explain), end="")

@@ -1,15 +1,20 @@
-"""`--html FILE`: written whole beside what is printed, and told to be impossible before anything is asked."""
+"""Reports as files: written whole beside what is printed, and told to be impossible before anything is asked."""
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from small_instance import AT, Instance, pki, twins
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
+from twinproof.report.vsa import pre_authentication
 
 UNREACHABLE = "http://127.0.0.1:9"
 
@@ -74,3 +79,55 @@ def test_the_page_is_of_the_time_at_which_it_was_judged(files: list[str], tmp_pa
     assert main(["verify", files[0], *files[2:], "--at", str(AT + 5), "--html", str(page)]) == 0
     assert "judged at 2026-09-21 14:13:25 UTC" in page.read_text(encoding="utf-8")
     assert Instance().evidence().fetched_at == AT
+
+
+def test_machine_formats_are_written_beside_the_text(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    junit, sarif = tmp_path / "junit.xml", tmp_path / "report.sarif"
+    assert main(["compare", *files, "--junit", str(junit), "--sarif", str(sarif)]) == 0
+    assert "PROOF COMPLETE" in capsys.readouterr().out
+    assert junit.read_text(encoding="utf-8").startswith("<?xml")
+    assert json.loads(sarif.read_text(encoding="utf-8"))["version"] == "2.1.0"
+
+
+def test_format_json_is_json(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = []
+    for flags in (["--json"], ["--format", "json"]):
+        assert main(["compare", *files, *flags]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+
+
+def test_a_summary_is_printed_and_signed_with_the_key_that_was_named(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key.pem"
+    private = generate_private_key(SECP256R1())
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    assert main(["compare", *files, "--format", "vsa"]) == 0
+    statement = json.loads(capsys.readouterr().out)
+    assert statement["predicate"]["verificationResult"] == "PASSED"
+    assert main(["compare", *files, "--format", "vsa", "--sign-key", str(key)]) == 0
+    envelope = json.loads(capsys.readouterr().out)
+    payload = base64.b64decode(envelope["payload"])
+    assert json.loads(payload) == statement
+    signature = base64.b64decode(envelope["signatures"][0]["sig"])
+    private.public_key().verify(signature, pre_authentication(payload), ECDSA(SHA256()))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--json", "--format", "vsa"], ["--sign-key", "key.pem"], ["--format", "vsa", "--sign-key", "missing.pem"]],
+)
+def test_flags_that_make_no_sense_together_are_refused(flags: list[str], files: list[str]) -> None:
+    assert main(["compare", *files, *flags]) == 2
+
+
+def test_a_key_that_cannot_sign_is_refused_without_showing_it(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", encoding="ascii")
+    assert main(["compare", *files, "--format", "vsa", "--sign-key", str(key)]) == 2
+    assert "c2VjcmV0" not in capsys.readouterr().err
