@@ -1,19 +1,16 @@
-"""A cloud with contracts in memory, and the requests that a client sends to it."""
+"""A cloud, its owner on the chain, and the requests that a client sends to it."""
 
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from twinproof_devnet.cloud.memory_chain import MemoryChain
+from twinproof_devnet.chain.governance import AppContract
 from twinproof_devnet.cloud.world import CloudWorld
-from twinproof_devnet.image import Image
-from twinproof_devnet.kms import Kms
 
 __all__ = ["CloudClient", "Deployed", "compose_file", "running_cloud"]
 
@@ -38,12 +35,21 @@ class Deployed:
 class CloudClient:
     """Speaks to a world's API as a person with the key would."""
 
-    def __init__(self, world: CloudWorld, chain: MemoryChain) -> None:
-        self.world, self.chain = world, chain
+    def __init__(self, world: CloudWorld) -> None:
+        self.world, self.contracts = world, world.contracts
         self.versions = {
             version: world.registry.push(git_sha=GIT_SHA, build_time=BUILD_TIME, version=version)
             for version in ("1.0.0", "1.1.0")
         }
+
+    def deploy_app(self, device_id: bytes, compose_hash: bytes) -> bytes:
+        """The id of a new app of the world's owner."""
+        kms, owner = self.contracts.kms, self.world.owner
+        return kms.deploy_app(owner, device_id=device_id, compose_hash=compose_hash).address
+
+    def app(self, app_id: bytes) -> AppContract:
+        """What its owner may do with it."""
+        return AppContract(self.contracts.chain, app_id, self.world.owner)
 
     def compose(self, version: str) -> str:
         return compose_file(f"registry.invalid/toy-example@{self.versions[version]}")
@@ -78,7 +84,7 @@ class CloudClient:
         """Version 1.0.0 on a new contract, up and running unless a fault forbids it."""
         found = self.provision(machine, **changes)
         compose_hash = str(found["compose_hash"])
-        app_id = self.chain.deploy_app(bytes.fromhex(str(found["device_id"])), bytes.fromhex(compose_hash))
+        app_id = self.deploy_app(bytes.fromhex(str(found["device_id"])), bytes.fromhex(compose_hash))
         status, cvm = self.call("POST", "/cvms", {"app_id": f"0x{app_id.hex()}", "compose_hash": compose_hash})
         assert status == 200, cvm
         self.world.fleet.settle()
@@ -100,7 +106,7 @@ class CloudClient:
     def upgrade(self, deployed: Deployed) -> Members:
         """To version 1.1.0, allowed on chain. The details of the 465."""
         found = self.propose(deployed.uuid)
-        transaction = self.chain.allow_hash(deployed.app_id, bytes.fromhex(str(found["compose_hash"])))
+        transaction = self.app(deployed.app_id).allow(bytes.fromhex(str(found["compose_hash"]))).hash
         status, answer = self.confirm(deployed.uuid, str(found["compose_hash"]), f"0x{transaction.hex()}")
         assert status == 200, answer
         return found
@@ -128,6 +134,5 @@ def get(url: str) -> Members:
 
 @contextmanager
 def running_cloud(machines: tuple[str, ...] = ("prod5", "prod7", "prod9")) -> Iterator[CloudClient]:
-    chain = MemoryChain(Image().os_image_hash)
-    with CloudWorld.start(machines, kms=Kms.create(int(time.time())), governance=chain) as world:
-        yield CloudClient(world, chain)
+    with CloudWorld.start(machines) as world:
+        yield CloudClient(world)

@@ -1,22 +1,21 @@
-"""The devnet on the command line: `up` runs a world until it is stopped, `demo` shows one, `faults` lists faults,
-`corpus` writes conformance cases.
+"""The devnet on the command line: `up` runs a world until it is stopped, `push` builds an image for its cloud, `demo`
+shows one, `faults` lists faults, `corpus` writes conformance cases.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
-from types import FrameType
 
 from twinproof_devnet.app_process import AppError
 from twinproof_devnet.faults import Fault, FaultAt
 from twinproof_devnet.provision import BootRefused
+from twinproof_devnet.registry import Registry
+from twinproof_devnet.stopping import told_to_stop
 from twinproof_devnet.world import World
 
 __all__ = ["main"]
@@ -31,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start machines and run until Ctrl-C or SIGTERM")
-    up.add_argument("--machines", default="prod9,prod7", metavar="NAME,NAME", help="default: prod9,prod7")
+    up.add_argument("--machines", metavar="NAME,NAME", help="default: prod9,prod7; with --cloud prod5,prod7,prod9")
+    up.add_argument(
+        "--cloud", action="store_true", help="a cloud with an API and a chain, where nothing is deployed yet"
+    )
     up.add_argument(
         "--fault",
         action="append",
@@ -49,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what the simulated chain says it is; default: 31337, as local chains do. Some programs know only 8453",
     )
     up.add_argument("--directory", type=Path, help="where to write root.pem and twinproof.toml (default: temporary)")
+    push = commands.add_parser("push", help="build the app of a checkout into a cloud's registry; prints the digest")
+    push.add_argument("registry", type=Path, metavar="DIRECTORY", help="the registry that `up --cloud` announced")
+    push.add_argument("--checkout", type=Path, metavar="DIR", help="default: the repository of the devnet itself")
+    push.add_argument("--git-sha", required=True, metavar="SHA", help="40 hex digits, baked into the image")
+    push.add_argument("--build-time", required=True, metavar="TIME", help="YYYY-MM-DDThh:mm:ssZ, baked into the image")
     commands.add_parser("demo", help="the main job on simulated machines, then three lies being caught")
     commands.add_parser("faults", help="list the faults")
     corpus = commands.add_parser("corpus", help="write conformance cases for verifiers into a new directory")
@@ -65,7 +72,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from twinproof_devnet import demo  # noqa: PLC0415  (only when asked for)
 
         return demo.run()
+    if parsed.command == "push":
+        return _push(parsed)
+    if parsed.cloud:
+        from twinproof_devnet.cloud import command as cloud  # noqa: PLC0415  (only when asked for)
+
+        return cloud.up(_names(parsed.machines), parsed.fault, parsed.directory, parsed.chain_id)
     return _up(parsed)
+
+
+def _names(machines: str | None) -> list[str]:
+    return [name.strip() for name in (machines or "").split(",") if name.strip()]
+
+
+def _push(parsed: argparse.Namespace) -> int:
+    registry = Registry(parsed.registry)
+    try:
+        digest = registry.push(git_sha=parsed.git_sha, build_time=parsed.build_time, checkout=parsed.checkout)
+    except (AppError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _USAGE
+    print(digest)
+    return 0
 
 
 def _faults() -> int:
@@ -88,14 +116,8 @@ def _corpus(directory: Path, at: int | None) -> int:
 
 
 def _up(parsed: argparse.Namespace) -> int:
-    stop = Event()
-
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask_to_stop)
-    names = [name.strip() for name in parsed.machines.split(",") if name.strip()]
+    stop = told_to_stop()
+    names = _names(parsed.machines) or ["prod9", "prod7"]
     try:
         faults = [FaultAt.parse(text) for text in parsed.fault]
         world = World.start(

@@ -12,7 +12,6 @@ import pytest
 
 from twinproof_devnet.boot_info import boot_info
 from twinproof_devnet.chain.contracts_now import ContractsNow
-from twinproof_devnet.cloud.governance import Governance
 from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
 from twinproof_devnet.faults import Fault
 from twinproof_devnet.provision import BootRefused
@@ -100,7 +99,7 @@ def test_a_world_without_a_chain_says_so() -> None:
 
 
 def test_what_a_cloud_asks_is_answered_from_the_contracts(world: World) -> None:
-    contracts: Governance = ContractsNow(world.chain.kms)
+    contracts = ContractsNow(world.chain.kms)
     app_id, dark = world.chain.app_id, bytes.fromhex("d0" * 32)
     assert (contracts.chain_id, contracts.rpc_url) == (31337, world.chain.url)
     assert contracts.kms_contract == world.chain.kms.address

@@ -207,7 +207,7 @@ def test_a_full_node_takes_no_more(cloud: CloudClient, monkeypatch: pytest.Monke
 
 def test_a_provision_waits_seven_days(cloud: CloudClient, monkeypatch: pytest.MonkeyPatch) -> None:
     found = cloud.provision("prod9", name="slow")
-    app_id = cloud.chain.deploy_app(b"", bytes.fromhex(str(found["compose_hash"])))
+    app_id = cloud.deploy_app(bytes(32), bytes.fromhex(str(found["compose_hash"])))
     monkeypatch.setattr(cloud.world.fleet, "clock", lambda: int(time.time()) + KEPT_SECONDS + 1)
     status, answer = cloud.call("POST", "/cvms", {"app_id": app_id.hex(), "compose_hash": found["compose_hash"]})
     assert (status, answer["error_code"]) == (466, "ERR-01-006")

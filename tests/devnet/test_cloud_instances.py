@@ -40,7 +40,7 @@ def replicate(cloud: CloudClient, deployed: Deployed, machine: str, *, allow: bo
     assert status == 465, answer
     found = details(answer)
     if allow:
-        cloud.chain.allow_device(deployed.app_id, bytes.fromhex(str(found["device_id"])))
+        cloud.app(deployed.app_id).add_device(bytes.fromhex(str(found["device_id"])))
     body = {"token": found["commit_token"], "compose_hash": found["compose_hash"], "transaction_hash": ALREADY}
     status, answer = cloud.call("POST", f"/cvms/{deployed.uuid}/commit-replica", body)
     cloud.world.fleet.settle()
@@ -81,9 +81,9 @@ def test_the_old_version_goes_on_until_the_chain_allows_the_new_one(cloud: Cloud
 
 def test_a_transaction_of_another_contract_does_not_confirm(cloud: CloudClient, deployed: Deployed) -> None:
     found = cloud.propose(deployed.uuid)
-    other = cloud.chain.deploy_app(b"", b"")
-    transaction = cloud.chain.allow_hash(other, bytes.fromhex(str(found["compose_hash"])))
-    cloud.chain.allow_hash(deployed.app_id, bytes.fromhex(str(found["compose_hash"])))
+    other = cloud.deploy_app(bytes(32), bytes(32))
+    transaction = cloud.app(other).allow(bytes.fromhex(str(found["compose_hash"]))).hash
+    cloud.app(deployed.app_id).allow(bytes.fromhex(str(found["compose_hash"])))
     status, answer = cloud.confirm(deployed.uuid, str(found["compose_hash"]), f"0x{transaction.hex()}")
     assert (status, answer["error_code"]) == (467, "ERR-01-007")
 
@@ -107,7 +107,7 @@ def test_an_owner_behind_a_multisig_confirms_later_with_the_token(cloud: CloudCl
     body = {"docker_compose_file": cloud.compose("1.1.0")}
     _, answer = cloud.call("PATCH", f"/cvms/{deployed.uuid}", body, X_Prepare_Only="true")
     found = details(answer)
-    cloud.chain.allow_hash(deployed.app_id, bytes.fromhex(str(found["compose_hash"])))
+    cloud.app(deployed.app_id).allow(bytes.fromhex(str(found["compose_hash"])))
     commit = {"token": found["commit_token"], "compose_hash": "", "transaction_hash": ""}
     assert cloud.call("POST", f"/cvms/{deployed.uuid}/commit-update", {**commit, "token": "other"})[0] == 466
     assert cloud.call("POST", f"/cvms/{deployed.uuid}/commit-update", commit)[0] == 200
@@ -135,7 +135,7 @@ def test_a_device_that_the_contract_does_not_allow_gets_no_keys(cloud: CloudClie
 
 
 def test_a_hash_that_is_no_longer_allowed_does_not_boot_again(cloud: CloudClient, deployed: Deployed) -> None:
-    cloud.chain.remove_hash(deployed.app_id, bytes.fromhex(deployed.compose_hash))
+    cloud.app(deployed.app_id).remove(bytes.fromhex(deployed.compose_hash))
     assert get(f"{deployed.url}/health") == {"status": "ok"}  # what runs has its keys
     cloud.call("POST", f"/cvms/{deployed.uuid}/restart")
     cloud.world.fleet.settle()
@@ -170,7 +170,7 @@ def test_a_secret_reaches_the_container_only_under_an_allowed_name(cloud: CloudC
     }
     _, answer = cloud.call("PATCH", f"/cvms/{deployed.uuid}", body)
     compose_hash = str(details(answer)["compose_hash"])
-    cloud.chain.allow_hash(deployed.app_id, bytes.fromhex(compose_hash))
+    cloud.app(deployed.app_id).allow(bytes.fromhex(compose_hash))
     assert cloud.confirm(deployed.uuid, compose_hash, ALREADY)[0] == 200
     environment = cloud.world.fleet.find(deployed.uuid).instance.container.environment
     assert environment == {"ENVIRONMENT": "devnet", "TOKEN": "a secret", "OTHER": ""}

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from twinproof_devnet.boot import Boot
 from twinproof_devnet.boot_info import boot_info
 from twinproof_devnet.cloud.app_text import container_environment, container_image
+from twinproof_devnet.cloud.contracts import Contracts
 from twinproof_devnet.cloud.cvm import Cvm
-from twinproof_devnet.cloud.governance import Governance
 from twinproof_devnet.confidential_vm import ConfidentialVm
 from twinproof_devnet.faults import FRONT_FAULTS, Fault
 from twinproof_devnet.firmware import Shape
@@ -38,13 +38,13 @@ class Bootloader:
     def __init__(
         self,
         kms: Kms,
-        governance: Governance,
+        contracts: Contracts,
         registry: Registry,
         *,
         clock: Callable[[], int],
         faults: Callable[[str], frozenset[Fault]],
     ) -> None:
-        self.kms, self.governance, self.registry = kms, governance, registry
+        self.kms, self.contracts, self.registry = kms, contracts, registry
         self._clock, self._faults = clock, faults
 
     def boot(self, cvm: Cvm) -> None:
@@ -54,7 +54,7 @@ class Bootloader:
         if Fault.KMS_DOWN in faults:
             raise NoKeys("the KMS does not answer")
         vm = self._vm(cvm, faults)
-        allowed, reason = self.governance.is_app_allowed(boot_info(vm, faults))
+        allowed, reason = self.contracts.is_app_allowed(boot_info(vm, faults))
         if not allowed:
             raise NoKeys(reason)
         secrets = decrypted(cvm.encrypted_env, self.kms.env_key(cvm.app_id))

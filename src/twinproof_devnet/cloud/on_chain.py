@@ -5,8 +5,8 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from twinproof_devnet.cloud.contracts import Contracts
 from twinproof_devnet.cloud.cvm import Proposal
-from twinproof_devnet.cloud.governance import Governance
 from twinproof_devnet.cloud.node import Node
 from twinproof_devnet.cloud.problems import Json, Problem
 from twinproof_devnet.faults import Fault
@@ -21,8 +21,8 @@ ALREADY_REGISTERED = "already-registered"
 class OnChain:
     """`prefix` is the API's URL, for the links in a 465."""
 
-    def __init__(self, governance: Governance, kms: Kms) -> None:
-        self._governance, self._kms = governance, kms
+    def __init__(self, contracts: Contracts, kms: Kms) -> None:
+        self.contracts, self._kms = contracts, kms
         self.prefix = ""
 
     def kms_info(self, node: Node) -> dict[str, Json]:
@@ -31,18 +31,18 @@ class OnChain:
             "slug": node.kms_slug,
             "url": f"https://kms.{node.name}.devnet.invalid",
             "version": "v0.5.8",
-            "chain_id": self._governance.chain_id,
-            "kms_contract_address": f"0x{self._governance.kms_contract.hex()}",
+            "chain_id": self.contracts.chain_id,
+            "kms_contract_address": f"0x{self.contracts.kms_contract.hex()}",
             "gateway_app_id": None,
         }
 
     def chain(self) -> dict[str, Json]:
         """A chain as viem describes one."""
         return {
-            "id": self._governance.chain_id,
+            "id": self.contracts.chain_id,
             "name": "twinproof devnet",
             "nativeCurrency": {"name": "Ether", "symbol": "ETH", "decimals": 18},
-            "rpcUrls": {"default": {"http": [self._governance.rpc_url]}},
+            "rpcUrls": {"default": {"http": [self.contracts.rpc_url]}},
             "contracts": {"multicall3": {"address": "0xcA11bde05977b3631167028862bE2a173976CA11"}},
         }
 
@@ -60,10 +60,10 @@ class OnChain:
         return all(self._status(app_id, compose_hash, node))
 
     def _status(self, app_id: bytes, compose_hash: str, node: Node) -> tuple[bool, bool]:
-        device = self._governance.allows_any_device(app_id) or self._governance.is_device_allowed(
+        device = self.contracts.allows_any_device(app_id) or self.contracts.is_device_allowed(
             app_id, node.claimed_device_id
         )
-        return self._governance.is_hash_allowed(app_id, bytes.fromhex(compose_hash)), device
+        return self.contracts.is_hash_allowed(app_id, bytes.fromhex(compose_hash)), device
 
     def required(self, app_id: bytes, proposal: Proposal, path: str) -> Problem:
         """465: the chain has to allow this first."""
@@ -94,7 +94,7 @@ class OnChain:
         if transaction in {"", ALREADY_REGISTERED}:
             return
         try:
-            known = self._governance.is_about(bytes.fromhex(transaction.removeprefix("0x")), app_id)
+            known = self.contracts.is_about(bytes.fromhex(transaction.removeprefix("0x")), app_id)
         except ValueError:
             known = False
         if not known:
@@ -107,9 +107,9 @@ class OnChain:
 
     def require(self, app_id: bytes, compose_hash: str) -> None:
         """Raises Problem 468 unless the app's contract allows the hash now."""
-        if not self._governance.is_registered(app_id):
+        if not self.contracts.is_registered(app_id):
             raise Problem(468, f"app {app_id.hex()} is not registered at the KMS contract", code="ERR-01-008")
-        if not self._governance.is_hash_allowed(app_id, bytes.fromhex(compose_hash)):
+        if not self.contracts.is_hash_allowed(app_id, bytes.fromhex(compose_hash)):
             details: dict[str, Json] = {"compose_hash": compose_hash, "app_id": app_id.hex()}
             raise Problem(
                 468, "the app's contract does not allow this compose hash", code="ERR-01-008", details=details
@@ -123,11 +123,7 @@ class OnChain:
             "compose_hash": compose_hash,
             "device_id": node.claimed_device_id.hex(),
             "compose_hash_allowed": compose,
-            "allow_any_device": self._governance.allows_any_device(app_id),
+            "allow_any_device": self.contracts.allows_any_device(app_id),
             "device_id_allowed": device,
             "is_allowed": compose and device,
         }
-
-    @property
-    def governance(self) -> Governance:
-        return self._governance

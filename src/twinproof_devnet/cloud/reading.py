@@ -113,7 +113,7 @@ class Reading:
         raise not_found(f"KMS {call.names['kms']}", "ERR-02-011")
 
     def _kms_contracts(self, _: Call) -> Reply:
-        governance, image = self._on_chain.governance, Image()
+        contracts, image = self._on_chain.contracts, Image()
         nodes = self._fleet.nodes.values()
         devices: list[Json] = [
             {"device_id": node.claimed_device_id.hex(), "node_name": node.name, "on_chain_allowed": None}
@@ -128,13 +128,13 @@ class Reading:
             }
         ]
         contract: Json = {
-            "contract_address": f"0x{governance.kms_contract.hex()}",
-            "chain_id": governance.chain_id,
+            "contract_address": f"0x{contracts.kms_contract.hex()}",
+            "chain_id": contracts.chain_id,
             "chain_name": "base",
             "devices": devices,
             "os_images": images,
         }
-        return Reply({"chain_name": "base", "chain_id": governance.chain_id, "contracts": [contract]})
+        return Reply({"chain_name": "base", "chain_id": contracts.chain_id, "contracts": [contract]})
 
     def _env_key(self, call: Call) -> Reply:
         slugs = {node.kms_slug: node for node in self._fleet.nodes.values()}
@@ -187,12 +187,12 @@ class Reading:
         raise not_found(f"revision {call.names['revision']}")
 
     def _devices(self, call: Call) -> Reply:
-        cvms, governance = self._app(call), self._on_chain.governance
+        cvms, contracts = self._app(call), self._on_chain.contracts
         app_id = cvms[0].app_id
         devices: list[Json] = []
         for node in self._fleet.nodes.values():
             here: list[Json] = [cvm.number for cvm in cvms if cvm.node is node]
-            allowed = governance.is_device_allowed(app_id, node.claimed_device_id)
+            allowed = contracts.is_device_allowed(app_id, node.claimed_device_id)
             devices.append(
                 {
                     "device_id": node.claimed_device_id.hex(),
@@ -205,8 +205,8 @@ class Reading:
         return Reply(
             {
                 "is_onchain_kms": True,
-                "allow_any_device": governance.allows_any_device(app_id),
-                "chain_id": governance.chain_id,
+                "allow_any_device": contracts.allows_any_device(app_id),
+                "chain_id": contracts.chain_id,
                 "app_contract_address": f"0x{app_id.hex()}",
                 "devices": devices,
             }
@@ -217,10 +217,10 @@ class Reading:
             cvms = self._app(call)
         except Problem:
             raise Problem(500, "Internal Server Error") from None  # as the public endpoint answers for an unknown app
-        governance, kms = self._on_chain.governance, self._on_chain.kms_info(cvms[0].node)
+        contracts, kms = self._on_chain.contracts, self._on_chain.kms_info(cvms[0].node)
         info: Json = {
             "contract_address": kms["kms_contract_address"],
-            "chain_id": str(governance.chain_id),
+            "chain_id": str(contracts.chain_id),
             "version": kms["version"],
             "url": kms["url"],
             "gateway_app_id": None,

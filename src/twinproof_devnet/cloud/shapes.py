@@ -28,7 +28,7 @@ class Shapes:
         return [{"app": cvm.instance.url, "instance": cvm.instance.url}]
 
     def _new(self, cvm: Cvm) -> dict[str, Json]:
-        governance = self.on_chain.governance
+        contracts = self.on_chain.contracts
         text = json.loads(cvm.text)
         public, _ = self.on_chain.env_public_key(cvm.app_id, frozenset())
         return {
@@ -59,11 +59,11 @@ class Shapes:
             },
             "kms_type": "base",
             "kms_info": {
-                "chain_id": governance.chain_id,
-                "dstack_kms_address": f"0x{governance.kms_contract.hex()}",
+                "chain_id": contracts.chain_id,
+                "dstack_kms_address": f"0x{contracts.kms_contract.hex()}",
                 "dstack_app_address": f"0x{cvm.app_id.hex()}",
                 "deployer_address": f"0x{cvm.deployer.hex()}" if cvm.deployer else None,
-                "rpc_endpoint": governance.rpc_url,
+                "rpc_endpoint": contracts.rpc_url,
                 "encrypted_env_pubkey": public.hex(),
             },
             "compose_hash": cvm.compose_hash,

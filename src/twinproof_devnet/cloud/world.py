@@ -12,9 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from twinproof_devnet.chain.accounts import DevAccount
+from twinproof_devnet.chain.devchain import CHAIN_ID
 from twinproof_devnet.cloud.bootloader import Bootloader
+from twinproof_devnet.cloud.contracts import Contracts
 from twinproof_devnet.cloud.fleet import Fleet
-from twinproof_devnet.cloud.governance import Governance
 from twinproof_devnet.cloud.node import Node, node_number
 from twinproof_devnet.cloud.on_chain import OnChain
 from twinproof_devnet.cloud.service import CloudService
@@ -31,6 +33,7 @@ from twinproof_devnet.world import REGIONS, check_machines
 __all__ = ["MACHINES", "CloudWorld"]
 
 MACHINES = ("prod5", "prod7", "prod9")
+_ETHER = 10
 _NOT_THAT_MACHINE = "elsewhere"
 _BOOTING = frozenset({Fault.MACHINE_DOWN, Fault.WRONG_IMAGE, Fault.STALE_STATUS})
 """Faults of the cloud that are about what runs."""
@@ -45,8 +48,10 @@ class CloudWorld:
 
     _resources: ExitStack
 
-    def __init__(self, machines: Sequence[str], kms: Kms, governance: Governance, directory: Path) -> None:
-        self.directory, self.kms, self.governance = directory, kms, governance
+    def __init__(self, machines: Sequence[str], kms: Kms, contracts: Contracts, directory: Path) -> None:
+        self.directory, self.kms, self.contracts = directory, kms, contracts
+        self.owner = DevAccount.create()
+        """Has money on the chain, for those who try the cloud; the key is also in `owner_key_path`."""
         self.faults: tuple[FaultAt, ...] = ()
         self.key = f"phak_{secrets.token_urlsafe(32)}"
         """What X-API-Key has to be; also in `key_path`."""
@@ -63,8 +68,7 @@ class CloudWorld:
         cls,
         machines: Sequence[str] = MACHINES,
         *,
-        kms: Kms,
-        governance: Governance,
+        chain_id: int = CHAIN_ID,
         faults: Sequence[FaultAt] = (),
         directory: Path | None = None,
     ) -> CloudWorld:
@@ -75,7 +79,10 @@ class CloudWorld:
         check_machines(machines, faults)
         with ExitStack() as resources:
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
-            world = cls(machines, kms, governance, directory or scratch)
+            kms = Kms.create(_now())
+            contracts = Contracts.start(kms, chain_id=chain_id)
+            resources.callback(contracts.close)
+            world = cls(machines, kms, contracts, directory or scratch)
             world.directory.mkdir(parents=True, exist_ok=True)
             world._serve(scratch, resources)
             world._write_files()
@@ -90,10 +97,10 @@ class CloudWorld:
         self._collateral = CollateralService(self.pki, hosts, clock=_now)
         resources.callback(self._collateral.close)
         self.collateral_url = self._collateral.url
-        loader = Bootloader(self.kms, self.governance, self.registry, clock=_now, faults=self._active)
+        loader = Bootloader(self.kms, self.contracts, self.registry, clock=_now, faults=self._active)
         self.fleet = Fleet(self.nodes, loader, sockets=sockets, clock=_now, faults=self._active)
         resources.callback(self.fleet.close)
-        self.service = CloudService(self.fleet, OnChain(self.governance, self.kms), key=self.key)
+        self.service = CloudService(self.fleet, OnChain(self.contracts, self.kms), key=self.key)
         resources.callback(self.service.close)
 
     def _active(self, machine: str) -> frozenset[Fault]:
@@ -135,11 +142,16 @@ class CloudWorld:
         self.root_path.write_bytes(self.pki.root.pem.encode("ascii"))
         self.key_path.touch(mode=0o600)
         self.key_path.write_text(self.key + "\n")
+        self.contracts.chain.fund(self.owner.address, _ETHER)
+        self.owner.write(self.owner_key_path)
         lines = ["# Simulated machines, NOT INTEL. They are gone when the devnet stops.", ""]
         lines += ["[collateral]", f'url = "{self.collateral_url}"']
         for name, node in self.nodes.items():
             device_id = node.host.device_id.hex()
             lines += ["", f"[machines.{name}]", f'region = "{node.region}"', f'device_id = "{device_id}"']
+        kms = self.contracts.kms_contract.hex()
+        lines += ["", "[chain]", f'rpc = ["{self.contracts.rpc_url}"]', f'kms = "0x{kms}"']
+        lines += [f"chain_id = {self.contracts.chain_id}"]
         self.config_path.write_text("\n".join(lines) + "\n")
 
     @property
@@ -149,6 +161,10 @@ class CloudWorld:
     @property
     def config_path(self) -> Path:
         return self.directory / "twinproof.toml"
+
+    @property
+    def owner_key_path(self) -> Path:
+        return self.directory / "chain-owner.key"
 
     @property
     def key_path(self) -> Path:
