@@ -62,6 +62,7 @@ def test_no_flag_is_documented_that_does_not_exist() -> None:
         "--machines",
         "--no-chain",
         "--chain-id",
+        "--cloud",
         "--atomic",
         "--tags",
     }  # the devnet's, and git's
