@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from toy_repository import BRANCH, VERSION, ToyRepository, toy_repository
 from twinproof_devnet.chain.abi import topic
 from twinproof_devnet.chain.accounts import DevAccount
-from twinproof_devnet.chain.contracts_now import ContractsNow
 from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.governance import KmsContract
 from twinproof_devnet.cloud.world import CloudWorld
-from twinproof_devnet.image import Image
-from twinproof_devnet.kms import Kms
 
 __all__ = ["DeployWorld", "Ran", "deploy_world"]
 
@@ -91,7 +85,7 @@ class DeployWorld:
         head = f'release_branch = "{BRANCH}"\n\n[compose]\nfile = "enclave/docker-compose.yml"\n'
         head += 'image = "ghcr.io/example/toy-example"\nname = "toy-example"\n'
         head += f"allowed_envs = [{allowed_envs}]\n" if allowed_envs else ""
-        return f'{head}\n[chain]\nkms = "0x{self.kms.address.hex()}"\nchain_id = {self.chain.chain_id}\n\n{text}'
+        return f"{head}\n{text}"
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "twinproof", *arguments, "--trust-root", str(self.cloud.root_path)]
@@ -126,18 +120,7 @@ class DeployWorld:
 @contextmanager
 def deploy_world(directory: Path, machines: tuple[str, ...] = ("prod5", "prod7", "prod9")) -> Iterator[DeployWorld]:
     """Nothing is deployed and no version is released yet."""
-    chain, kms = DevChain.start(), Kms.create(int(time.time()))
-    try:
-        owner = DevAccount.create()
-        contract = KmsContract.deploy(chain, DevAccount.create())
-        ca = kms.ca.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        contract.set_info(kms.root_public_key, ca)
-        contract.allow_image(Image().os_image_hash)
+    with CloudWorld.start(machines, directory=directory / "cloud") as cloud:
+        chain, owner = cloud.contracts.chain, DevAccount.create()
         chain.fund(owner.address, 10)
-        chain.settle()
-        with CloudWorld.start(
-            machines, kms=kms, governance=ContractsNow(contract), directory=directory / "cloud"
-        ) as cloud:
-            yield DeployWorld(chain, contract, cloud, toy_repository(directory), owner, directory)
-    finally:
-        chain.close()
+        yield DeployWorld(chain, cloud.contracts.kms, cloud, toy_repository(directory), owner, directory)
