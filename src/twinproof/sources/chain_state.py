@@ -58,6 +58,14 @@ class ChainReader:
             self._agreed = self.quorum.finalized()
         return self._agreed
 
+    @property
+    def first(self) -> Endpoint:
+        """The endpoint that is asked what is not worth asking all. Raises Unavailable when none is left."""
+        trusted = self.quorum.trusted
+        if not trusted:
+            raise nobody_left(self.quorum)
+        return trusted[0]
+
     def evidence(self, attested: Attested) -> ChainEvidence:
         """What there is to judge this instance by. Raises Unavailable; names in the dissent who was caught at a lie."""
         end = self.agreement.block

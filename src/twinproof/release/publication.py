@@ -1,0 +1,184 @@
+"""What a chain allowed, held against what was published: which versions are which, and which are nobody's.
+
+A compose hash is *published* when its app-compose bytes are known: as a release artefact, or attested in a deployment
+record. One that was allowed and is not published is *dark*: instances of it could have the app's keys, and nobody can
+say what they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from twinproof.chain.history import History, Span, Subject
+from twinproof.release.versions import Version
+
+__all__ = ["AllowedVersion", "Finding", "FindingKind", "Publication", "Published", "publication"]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One version's compose hash (32 bytes), and where it was found. `version` is None for a text under no version."""
+
+    version: Version | None
+    compose_hash: bytes
+    source: str
+
+
+class FindingKind(StrEnum):
+    """What a reader of the log should know. The first two speak against the app, the others about its keeping."""
+
+    DARK = "dark"
+    ATTESTED_NOT_LOGGED = "attested but never logged"
+    OPAQUE = "opaque"
+    NEVER_ALLOWED = "published but never allowed"
+    STILL_ALLOWED = "superseded but still allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`compose_hash` is empty where the finding is about none."""
+
+    kind: FindingKind
+    text: str
+    compose_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedVersion:
+    """A compose hash that was ever allowed: its spans in order, and what it is known as."""
+
+    compose_hash: bytes
+    spans: tuple[Span, ...]
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def dark(self) -> bool:
+        return not self.sources
+
+    @property
+    def title(self) -> str:
+        return " = ".join(self.names) or ("DARK" if self.dark else "published")
+
+    @property
+    def allowed_now(self) -> bool:
+        return self.spans[-1].until is None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """All of it. `all_published` is the answer to: is every version published that could have had keys since the start?
+
+    It is None where the log cannot answer: nothing was ever allowed, or the contract's code is unknown.
+    """
+
+    versions: tuple[AllowedVersion, ...]
+    findings: tuple[Finding, ...]
+    since_block: int
+    all_published: bool | None
+
+    def of(self, kind: FindingKind) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.kind is kind)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line, without whose word the log is."""
+        question = f"every version that could have received keys since block {self.since_block} is published"
+        dark = len(self.of(FindingKind.DARK))
+        if self.all_published is None:
+            return f"{question}: cannot be told"
+        return f"{question}: " + ("yes" if self.all_published else f"NO, {dark} dark")
+
+
+def publication(
+    history: History,
+    published: Sequence[Published],
+    *,
+    tagged: Iterable[Version] = (),
+    attested: Iterable[tuple[str, bytes]] = (),
+) -> Publication:
+    """Join an app's history with what is published, with the versions that are tagged, and with what was attested.
+
+    `attested` are names and compose hashes of instances that were seen running.
+    """
+    spans: dict[bytes, list[Span]] = {}
+    for span in history.of(Subject.COMPOSE_HASH):
+        if isinstance(span.value, bytes):
+            spans.setdefault(span.value, []).append(span)
+    versions = tuple(_version(value, held, published) for value, held in spans.items())
+    findings = [
+        *_dark(versions),
+        *_opaque(history),
+        *_never_logged(attested, spans),
+        *_never_allowed(published, tagged, spans),
+        *_still_allowed(versions),
+    ]
+    answer: bool | None = not any(version.dark for version in versions)
+    if not versions or (answer and history.opaque_since is not None):
+        answer = None
+    return Publication(versions, tuple(findings), history.from_block, answer)
+
+
+def _version(compose_hash: bytes, spans: list[Span], published: Sequence[Published]) -> AllowedVersion:
+    mine = [item for item in published if item.compose_hash == compose_hash]
+    names = sorted({item.version for item in mine if item.version is not None})
+    sources = dict.fromkeys(item.source for item in mine)
+    return AllowedVersion(compose_hash, tuple(spans), tuple(map(str, names)), tuple(sources))
+
+
+def _dark(versions: Iterable[AllowedVersion]) -> Iterable[Finding]:
+    for version in versions:
+        if version.dark:
+            now = "is allowed" if version.allowed_now else "was allowed"
+            text = f"{version.compose_hash.hex()} {now}, and no app-compose of this hash is published"
+            yield Finding(FindingKind.DARK, text, version.compose_hash)
+
+
+def _opaque(history: History) -> Iterable[Finding]:
+    if history.opaque_since is not None:
+        block = history.opaque_since.block_number
+        yield Finding(
+            FindingKind.OPAQUE,
+            f"from block {block} on the contract runs code that is not known: it may allow what no event shows",
+        )
+
+
+def _never_logged(attested: Iterable[tuple[str, bytes]], logged: Iterable[bytes]) -> Iterable[Finding]:
+    known = set(logged)
+    for name, compose_hash in attested:
+        if compose_hash not in known:
+            text = f"{name} was attested with {compose_hash.hex()}, which the log never allowed"
+            yield Finding(FindingKind.ATTESTED_NOT_LOGGED, text, compose_hash)
+
+
+def _never_allowed(
+    published: Sequence[Published], tagged: Iterable[Version], logged: Iterable[bytes]
+) -> Iterable[Finding]:
+    known = set(logged)
+    allowed = {item.version for item in published if item.compose_hash in known}
+    hashes = {item.version: item.compose_hash for item in published if item.version is not None}
+    for version in sorted({*tagged, *hashes} - allowed):
+        if version in hashes:
+            text = f"version {version} is published, and its hash was never allowed"
+            yield Finding(FindingKind.NEVER_ALLOWED, text, hashes[version])
+        else:
+            text = f"version {version} is tagged, and no app-compose of it is published here"
+            yield Finding(FindingKind.NEVER_ALLOWED, text)
+
+
+def _still_allowed(versions: Sequence[AllowedVersion]) -> Iterable[Finding]:
+    """Whatever is older than the newest that is allowed: it boots, and gets the same keys."""
+    held = [version for version in versions if version.allowed_now]
+    started = sorted(
+        held, key=lambda version: version.spans[-1].since.position if version.spans[-1].since else (-1, -1)
+    )
+    for version, after in pairwise(started):
+        since = after.spans[-1].since
+        block = since.block_number if since else 0
+        text = (
+            f"{version.title} {version.compose_hash.hex()[:16]} boots with the same keys since {after.title} in {block}"
+        )
+        yield Finding(FindingKind.STILL_ALLOWED, text, version.compose_hash)
