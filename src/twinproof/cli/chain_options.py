@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["endpoints", "signing"]
+__all__ = ["endpoints", "history", "power", "signing"]
 
 
 def endpoints(group: argparse._ActionsContainer) -> None:
@@ -31,3 +31,40 @@ def signing(parser: argparse.ArgumentParser) -> None:
     key.add_argument("--keystore", metavar="FILE", help="an encrypted key (Web3 Secret Storage), mode 0600")
     key.add_argument("--password-file", metavar="FILE", help="the keystore's password, in a file of mode 0600")
     key.add_argument("--password-env", metavar="NAME", help="the name of a variable that holds it")
+
+
+def _reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("app_id", metavar="APP_ID", help="the app's contract, 20 bytes")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--proof",
+        action="store_true",
+        help="prove every log and every word of state against a block on which the endpoints agree; who lies is named",
+    )
+    network = parser.add_argument_group("where")
+    endpoints(network)
+    network.add_argument("--kms", metavar="ADDRESS", help="the DstackKms contract (default: kms of [chain], or Base's)")
+    network.add_argument("--from-block", metavar="N", type=int, help="where the log begins (default: it is searched)")
+    network.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of the log")
+    network.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
+    network.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)"
+    )
+    network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
+
+
+def history(parser: argparse.ArgumentParser) -> None:
+    """Of `history`."""
+    _reading(parser)
+    parser.add_argument(
+        "--published",
+        metavar="FILE|DIR",
+        action="append",
+        default=[],
+        help="published app-compose.json files, such as v1.2.0/app-compose.json; may be repeated",
+    )
+
+
+def power(parser: argparse.ArgumentParser) -> None:
+    """Of `power`."""
+    _reading(parser)

@@ -348,6 +348,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "verify and render the deployment records, or judge a table of old ones",
         deploy_options.add_deployments,
     ),
+    "history": (
+        "show everything that was ever allowed to run as an app, and what of it is published",
+        chain_options.history,
+    ),
     "chain": ("allow a version or a machine on chain, or deploy an app's contract", _chain),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }
