@@ -61,6 +61,8 @@ def test_no_flag_is_documented_that_does_not_exist() -> None:
         "--version",
         "--machines",
         "--no-chain",
+        "--endpoints",
+        "--fault",
         "--chain-id",
         "--cloud",
         "--atomic",

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME[@machine]",
-        help="switch on a fault, everywhere or at one machine; may be repeated",
+        help="switch on a fault, everywhere or at one machine or endpoint (rpc1); may be repeated",
     )
     up.add_argument(
         "--no-chain", action="store_true", help="without a chain: the KMS asks nobody whom it gives keys to"
@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         metavar="N",
         help="what the simulated chain says it is; default: 31337, as local chains do. Some programs know only 8453",
+    )
+    up.add_argument(
+        "--endpoints", type=int, default=1, metavar="N", help="how many JSON-RPC endpoints, rpc1 to rpcN; default: 1"
     )
     up.add_argument("--directory", type=Path, help="where to write root.pem and twinproof.toml (default: temporary)")
     push = commands.add_parser("push", help="build the app of a checkout into a cloud's registry; prints the digest")
@@ -121,7 +124,12 @@ def _up(parsed: argparse.Namespace) -> int:
     try:
         faults = [FaultAt.parse(text) for text in parsed.fault]
         world = World.start(
-            names, faults=faults, directory=parsed.directory, chain=not parsed.no_chain, chain_id=parsed.chain_id
+            names,
+            faults=faults,
+            directory=parsed.directory,
+            chain=not parsed.no_chain,
+            chain_id=parsed.chain_id,
+            endpoints=parsed.endpoints,
         )
     except (ValueError, AppError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -148,7 +156,8 @@ def _announce(world: World, faults: Sequence[FaultAt]) -> None:
     print(f"{'KMS root':<12} {root}  of the keys of app {app_id}")
     if world.has_chain:
         chain = world.chain
-        print(f"{'chain':<12} {chain.url}  JSON-RPC, chain id {chain.chain_id}, SIMULATED")
+        for number, endpoint in enumerate(chain.rpc, start=1):
+            print(f"rpc{number:<9} {endpoint.url}  JSON-RPC, chain id {chain.chain_id}, SIMULATED")
         print(f"{'KMS contract':<12} 0x{chain.kms.address.hex()}")
         print(f"{'app contract':<12} 0x{app_id}  its address is the app id")
         print(f"{'owner':<12} {chain.owner.checksum_address}  of both; key in {world.chain_key_path}")

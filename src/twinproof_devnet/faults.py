@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["CLOUD_FAULTS", "COLLATERAL_FAULTS", "FRONT_FAULTS", "Fault", "FaultAt", "Place", "active"]
+__all__ = ["CHAIN_FAULTS", "CLOUD_FAULTS", "COLLATERAL_FAULTS", "FRONT_FAULTS", "Fault", "FaultAt", "Place", "active"]
 
 
 class Place(StrEnum):
@@ -22,6 +22,8 @@ class Place(StrEnum):
     """Between the app and whoever asks it."""
     CLOUD = "cloud"
     """What the cloud's API says and does."""
+    CHAIN = "chain"
+    """What an RPC endpoint says about the chain; the chain itself is honest."""
 
 
 class Fault(StrEnum):
@@ -67,6 +69,24 @@ class Fault(StrEnum):
     WRONG_IMAGE = "wrong_image"
     KMS_DOWN = "kms_down"
     FOREIGN_ENV_KEY = "foreign_env_key"
+    WRONG_LOGS = "wrong_logs"
+    MISSING_LOGS = "missing_logs"
+    FOREIGN_LOGS = "foreign_logs"
+    DISORDERED_LOGS = "disordered_logs"
+    DUPLICATED_LOGS = "duplicated_logs"
+    MALFORMED_LOGS = "malformed_logs"
+    REORGED_LOGS = "reorged_logs"
+    FORGED_RECEIPTS = "forged_receipts"
+    FORGED_PROOF = "forged_proof"
+    FORGED_HEADER = "forged_header"
+    STALE_HEAD = "stale_head"
+    EARLY_FINALITY = "early_finality"
+    WRONG_CHAIN_ID = "wrong_chain_id"
+    FALSE_CALL = "false_call"
+    RPC_HTML = "rpc_html"
+    RATE_LIMITED = "rate_limited"
+    RPC_SLOW = "rpc_slow"
+    RPC_DOWN = "rpc_down"
 
     @property
     def place(self) -> Place:
@@ -125,15 +145,37 @@ _CATALOGUE: dict[Fault, tuple[Place, str]] = {
     Fault.WRONG_IMAGE: (Place.CLOUD, "Boots another OS image than the API names: one that the KMS contract refuses."),
     Fault.KMS_DOWN: (Place.CLOUD, "The KMS gives out nothing: no app keys, no encryption keys."),
     Fault.FOREIGN_ENV_KEY: (Place.CLOUD, "Secrets are to be encrypted to a key that the KMS never signed."),
+    Fault.WRONG_LOGS: (Place.CHAIN, "Every log has another value than the one that was logged."),
+    Fault.MISSING_LOGS: (Place.CHAIN, "The last log of every answer is left out."),
+    Fault.FOREIGN_LOGS: (Place.CHAIN, "Logs of another contract with the same topics are among those asked for."),
+    Fault.DISORDERED_LOGS: (Place.CHAIN, "Logs come in the wrong order."),
+    Fault.DUPLICATED_LOGS: (Place.CHAIN, "Every log comes twice."),
+    Fault.MALFORMED_LOGS: (Place.CHAIN, "The data of every log ends one byte early."),
+    Fault.REORGED_LOGS: (Place.CHAIN, "The last log of every answer was removed by a reorganisation, it says."),
+    Fault.FORGED_RECEIPTS: (Place.CHAIN, "Receipts hold other values than those that were logged."),
+    Fault.FORGED_PROOF: (Place.CHAIN, "eth_getProof says that what is not in a slot is there, and the reverse."),
+    Fault.FORGED_HEADER: (Place.CHAIN, "Blocks have an earlier time than the one that their hash covers."),
+    Fault.STALE_HEAD: (Place.CHAIN, "The endpoint stopped following the chain."),
+    Fault.EARLY_FINALITY: (Place.CHAIN, "The newest block is final, it says."),
+    Fault.WRONG_CHAIN_ID: (Place.CHAIN, "The endpoint says that it is of another chain."),
+    Fault.FALSE_CALL: (Place.CHAIN, "eth_call answers yes where the contract says no, and the reverse."),
+    Fault.RPC_HTML: (Place.CHAIN, "A web page instead of an answer, with status 200."),
+    Fault.RATE_LIMITED: (Place.CHAIN, "Every second request gets status 429."),
+    Fault.RPC_SLOW: (Place.CHAIN, "Every answer takes five seconds."),
+    Fault.RPC_DOWN: (Place.CHAIN, "The connection ends without an answer."),
 }
 COLLATERAL_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.COLLATERAL)
+CHAIN_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.CHAIN)
 CLOUD_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.CLOUD)
 FRONT_FAULTS = frozenset(fault for fault in Fault if fault.place is Place.FRONT)
 
 
 @dataclass(frozen=True, slots=True)
 class FaultAt:
-    """A fault at one machine, or everywhere. Most faults of the collateral service are everywhere by nature."""
+    """A fault at one machine, or everywhere. Most faults of the collateral service are everywhere by nature.
+
+    Faults of the chain are at one of its endpoints: rpc1, rpc2, ...
+    """
 
     fault: Fault
     machine: str | None = None

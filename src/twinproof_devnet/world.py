@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from twinproof_devnet.app_process import build_image
 from twinproof_devnet.collateral import utc
 from twinproof_devnet.collateral_service import CollateralService
 from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
-from twinproof_devnet.faults import CLOUD_FAULTS, FRONT_FAULTS, Fault, FaultAt, active
+from twinproof_devnet.faults import CHAIN_FAULTS, CLOUD_FAULTS, FRONT_FAULTS, Fault, FaultAt, active
 from twinproof_devnet.firmware import Shape
 from twinproof_devnet.image import Image
 from twinproof_devnet.kms import Kms
@@ -61,14 +62,19 @@ class World:
         shapes: Mapping[str, Shape] | None = None,
         chain: bool = False,
         chain_id: int | None = None,
+        endpoints: int = 1,
     ) -> World:
         """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
 
-        With a `chain`, the app's id is its contract there, and the KMS gives keys to what the contracts allow. Raises
-        ValueError for machines that cannot be, AppError when an app does not come up, BootRefused when a fault boots
-        what the contracts do not allow.
+        With a `chain`, the app's id is its contract there, and the KMS gives keys to what the contracts allow; it is
+        asked at `endpoints` URLs, rpc1, rpc2 and so on, each of which can have faults of its own.
+
+        Raises ValueError for machines that cannot be, AppError when an app does not come up, BootRefused when a fault
+        boots what the contracts do not allow.
         """
-        _check(machines, faults)
+        names = _endpoint_names(endpoints) if chain else []
+        _check(machines, faults, names)
+        faults, about_chain = _split(faults)
         with ExitStack() as resources:
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
             kms = Kms.create(_now())
@@ -78,6 +84,7 @@ class World:
                 made = provision(machines, faults, clock=_now, shapes=shapes, kms=kms, app_id=app_id, gate=gate)
                 world = cls(made, directory or scratch, resources)
                 world._chain = on_chain
+                on_chain.endpoints(endpoints)
             else:
                 made = provision(machines, faults, clock=_now, shapes=shapes, kms=kms)
                 world = cls(made, directory or scratch, resources)
@@ -87,6 +94,8 @@ class World:
                 found = pool.map(lambda name: world._launch(name, scratch, image), machines)
                 world.instances = {instance.name: instance for instance in found}
             world._write_files()
+            for item in about_chain:
+                world.switch(item.fault, item.machine)
             world._resources = resources.pop_all()
         atexit.register(world.close)
         return world
@@ -100,7 +109,7 @@ class World:
 
     @property
     def faults(self) -> tuple[FaultAt, ...]:
-        """Those that are on."""
+        """Those that are on, but for those of the chain's endpoints."""
         return self.provisioned.faults
 
     def switch(self, fault: Fault, machine: str | None = None, *, on: bool = True) -> None:
@@ -112,7 +121,10 @@ class World:
         Raises ValueError for a machine that there is not, AppError when an app does not come up again.
         """
         item = FaultAt(fault, machine)
-        _check(list(self.instances), [item])
+        _check(list(self.instances), [item], _endpoint_names(len(self.chain.rpc)) if self.has_chain else [])
+        if fault in CHAIN_FAULTS:
+            self.chain.switch(fault, machine, on=on)
+            return
         others = [other for other in self.faults if other != item]
         self.provisioned = self.provisioned.switched([*others, item] if on else others)
         self._service.publish(self.provisioned.hosts.values(), self.provisioned.publication)
@@ -161,7 +173,7 @@ class World:
             ]
         if self._chain is not None:
             kms = self._chain.kms.address.hex()
-            lines += ["", "[chain]", f'rpc = ["{self._chain.url}"]', f'kms = "0x{kms}"']
+            lines += ["", "[chain]", f"rpc = {json.dumps([one.url for one in self._chain.rpc])}", f'kms = "0x{kms}"']
             lines += [f"chain_id = {self._chain.chain_id}"]
             self._chain.write_key(self.chain_key_path)
         self.config_path.write_text("\n".join(lines) + "\n")
@@ -217,9 +229,27 @@ def _start_chain(kms: Kms, machines: Sequence[str], chain_id: int | None, resour
     )
 
 
-def _check(machines: Sequence[str], faults: Sequence[FaultAt]) -> None:
-    check_machines(machines, faults)
-    for item in faults:
+def _endpoint_names(count: int) -> list[str]:
+    if count < 1:
+        raise ValueError("endpoints: at least one")
+    return [f"rpc{number}" for number in range(1, count + 1)]
+
+
+def _split(faults: Sequence[FaultAt]) -> tuple[list[FaultAt], list[FaultAt]]:
+    """The others, and those of the chain's endpoints."""
+    about_chain = [item for item in faults if item.fault in CHAIN_FAULTS]
+    return [item for item in faults if item.fault not in CHAIN_FAULTS], about_chain
+
+
+def _check(machines: Sequence[str], faults: Sequence[FaultAt], endpoints: Sequence[str]) -> None:
+    others, about_chain = _split(faults)
+    for item in about_chain:
+        if not endpoints:
+            raise ValueError(f"fault {item}: there is no chain here")
+        if item.machine is not None and item.machine not in endpoints:
+            raise ValueError(f"fault {item}: there is no endpoint {item.machine}; there are: {', '.join(endpoints)}")
+    check_machines(machines, others)
+    for item in others:
         if item.fault in CLOUD_FAULTS:
             raise ValueError(f"fault {item}: there is no cloud here (--cloud)")
 

@@ -20,7 +20,7 @@ NONCE = "ab" * 32
 def test_every_fault_is_described_in_a_sentence(fault: Fault) -> None:
     assert fault.value.replace("_", "").isalpha()
     assert fault.description.endswith(".")
-    assert fault.place in {"collateral", "machine", "vm", "front", "cloud"}
+    assert fault.place in {"collateral", "machine", "vm", "front", "cloud", "chain"}
 
 
 def test_a_fault_is_everywhere_or_at_one_machine() -> None:

@@ -51,8 +51,8 @@ class DevChain:
         self.ledger, self.limits, self.deployer = ledger, limits, deployer
         self._clock = clock
         self.methods = NodeMethods(ledger, limits)
-        self.endpoint = Endpoint(self.methods)
-        self._endpoints = [self.endpoint]
+        """An honest endpoint without HTTP."""
+        self._endpoints = [Endpoint(NodeMethods(ledger, limits))]
 
     @classmethod
     def start(
@@ -87,7 +87,19 @@ class DevChain:
         self.ledger.clock = self._clock
 
     @property
+    def endpoint(self) -> Endpoint:
+        """The first one."""
+        return self._endpoints[0]
+
+    def endpoints(self, count: int) -> list[Endpoint]:
+        """At least so many, each as if of another operator, and each can be switched to lie."""
+        while len(self._endpoints) < count:
+            self._endpoints.append(Endpoint(NodeMethods(self.ledger, self.limits)))
+        return list(self._endpoints)
+
+    @property
     def url(self) -> str:
+        """Of the first endpoint."""
         return self.endpoint.url
 
     @property

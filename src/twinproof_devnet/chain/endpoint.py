@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 over HTTP on loopback: single calls and batches."""
+"""JSON-RPC 2.0 over HTTP on loopback: single calls and batches, honest or not."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import json
 import traceback
 from contextlib import suppress
 
-from twinproof_devnet.chain.errors import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RpcError
-from twinproof_devnet.chain.rpc import Methods
+from twinproof_devnet.chain.errors import INVALID_PARAMS, INVALID_REQUEST, LIMIT_EXCEEDED, PARSE_ERROR, RpcError
+from twinproof_devnet.chain.lies import told
+from twinproof_devnet.chain.rpc import BlockMethods, Blocks, Methods
+from twinproof_devnet.chain.stale import Frozen, WithoutDepth
+from twinproof_devnet.faults import Fault, Place
 from twinproof_devnet.loopback import Answer, LoopbackServer, Request
 
 __all__ = ["Endpoint"]
 
 MAX_BATCH = 1000
 INTERNAL_ERROR = -32603
+SLOW_SECONDS = 5.0
 
 
 class Endpoint:
@@ -21,9 +25,12 @@ class Endpoint:
 
     def __init__(self, methods: Methods) -> None:
         self.methods = methods
+        self._honest: Blocks | None = methods.blocks if isinstance(methods, BlockMethods) else None
+        self.faults: frozenset[Fault] = frozenset()
         self.calls: dict[str, int] = {}
         self.requests = 0
         """HTTP requests: a batch is one."""
+        self.slowness = SLOW_SECONDS
         self._server = LoopbackServer(self.serve)
 
     @property
@@ -34,9 +41,32 @@ class Endpoint:
         """Stop serving."""
         self._server.close()
 
+    def switch(self, fault: Fault, *, on: bool = True) -> None:
+        """Switch a fault on or off. Raises ValueError for one that no endpoint has."""
+        if fault.place is not Place.CHAIN:
+            raise ValueError(f"{fault}: not a fault of an RPC endpoint")
+        self.faults = self.faults | {fault} if on else self.faults - {fault}
+        if isinstance(self.methods, BlockMethods) and self._honest is not None:
+            self.methods.blocks = self._seen(self._honest)
+
+    def _seen(self, blocks: Blocks) -> Blocks:
+        """The chain as this endpoint sees it, or wants it to be seen."""
+        if Fault.EARLY_FINALITY in self.faults:
+            blocks = WithoutDepth(blocks)
+        return Frozen(blocks) if Fault.STALE_HEAD in self.faults else blocks
+
     def serve(self, request: Request) -> Answer:
         """One HTTP request."""
         self.requests += 1
+        if Fault.RPC_DOWN in self.faults:
+            raise ConnectionAbortedError
+        if Fault.RPC_SLOW in self.faults:
+            self._server.closing.wait(self.slowness)
+        if Fault.RPC_HTML in self.faults:
+            return Answer(b"<!DOCTYPE html><title>Just a moment...</title>", content_type="text/html")
+        if Fault.RATE_LIMITED in self.faults and self.requests % 2:
+            error = _error(None, RpcError(LIMIT_EXCEEDED, "rate limit exceeded"))
+            return Answer(json.dumps(error).encode(), 429, headers={"Retry-After": "1"})
         if request.method != "POST":
             return Answer(b"", 405, headers={"Allow": "POST"})
         return Answer(json.dumps(self.reply(request.body), separators=(",", ":")).encode())
@@ -62,13 +92,14 @@ class Endpoint:
         self.calls[method] = self.calls.get(method, 0) + 1
         identity = message.get("id")
         try:
-            return {"jsonrpc": "2.0", "id": identity, "result": self.methods.answer(method, _values(params))}
+            result = told(self.faults, method, self.methods.answer(method, _values(params)))
         except RpcError as error:
             return _error(identity, error)
         except Exception as error:  # noqa: BLE001  (a bug of ours is shown and answered, the server goes on)
             with suppress(OSError):
                 traceback.print_exception(error)
             return _error(identity, RpcError(INTERNAL_ERROR, f"internal error: {type(error).__name__}"))
+        return {"jsonrpc": "2.0", "id": identity, "result": result}
 
 
 def _values(params: object) -> list[object]:

@@ -48,14 +48,15 @@ class BlockMethods:
 
     def __init__(self, blocks: Blocks, limits: Limits) -> None:
         self.blocks, self.limits = blocks, limits
+        """What the answers are about; another view of the same chain may take its place."""
         self.methods: dict[str, Method] = {
-            "eth_chainId": lambda _: quantity(blocks.chain_id),
-            "net_version": lambda _: str(blocks.chain_id),
+            "eth_chainId": lambda _: quantity(self.blocks.chain_id),
+            "net_version": lambda _: str(self.blocks.chain_id),
             "net_listening": lambda _: True,
             "web3_clientVersion": lambda _: CLIENT_VERSION,
             "eth_syncing": lambda _: False,
             "eth_accounts": lambda _: [],
-            "eth_blockNumber": lambda _: quantity(blocks.head.number),
+            "eth_blockNumber": lambda _: quantity(self.blocks.head.number),
             "eth_getBlockByNumber": self._block_by_number,
             "eth_getBlockByHash": self._block_by_hash,
             "eth_getTransactionByHash": self._transaction,

@@ -27,7 +27,7 @@ class NodeMethods(BlockMethods):
         self.methods |= {
             "eth_call": self._call,
             "eth_estimateGas": self._estimate,
-            "eth_gasPrice": lambda _: quantity(next_base_fee(ledger.head.header) + TIP),
+            "eth_gasPrice": lambda _: quantity(next_base_fee(self.blocks.head.header) + TIP),
             "eth_maxPriorityFeePerGas": lambda _: quantity(TIP),
             "eth_feeHistory": self._fee_history,
             "eth_getBalance": self._balance,
@@ -95,7 +95,7 @@ class NodeMethods(BlockMethods):
         newest = self.at(params.at(1))
         percentiles = params.at(2)
         oldest = max(0, newest.number - min(count, MAX_FEE_HISTORY) + 1)
-        blocks = [block for block in map(self.ledger.block, range(oldest, newest.number + 1)) if block is not None]
+        blocks = [block for block in map(self.blocks.block, range(oldest, newest.number + 1)) if block is not None]
         fees = [block.header.base_fee_per_gas for block in blocks] + [next_base_fee(newest.header)]
         answer: dict[str, object] = {
             "oldestBlock": quantity(oldest),

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twinproof_devnet.boot_info import BootInfo, boot_info
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain, Sent
+from twinproof_devnet.chain.endpoint import Endpoint
 from twinproof_devnet.chain.errors import RpcError
 from twinproof_devnet.chain.generations import Generation
 from twinproof_devnet.chain.governance import AppContract, KmsContract
@@ -54,7 +55,23 @@ class WorldChain:
 
     @property
     def url(self) -> str:
+        """Of the first endpoint."""
         return self.chain.url
+
+    def endpoints(self, count: int) -> list[Endpoint]:
+        """At least so many; each can be switched to lie."""
+        return self.chain.endpoints(count)
+
+    @property
+    def rpc(self) -> list[Endpoint]:
+        """All endpoints that there are: rpc1, rpc2, ..."""
+        return self.chain.endpoints(0)
+
+    def switch(self, fault: Fault, endpoint: str | None = None, *, on: bool = True) -> None:
+        """Switch a fault on or off, at one endpoint or at all."""
+        for number, one in enumerate(self.rpc, start=1):
+            if endpoint in {None, f"rpc{number}"}:
+                one.switch(fault, on=on)
 
     @property
     def chain_id(self) -> int:
