@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +79,8 @@ def policy_of(arguments: argparse.Namespace, configuration: Configuration) -> Po
 
 
 def _parsed(raw: bytes, name: str, parse: Callable[[Fields], Parsed]) -> Parsed:
+    import tomllib
+
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError

@@ -7,15 +7,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twinproof import __version__
-from twinproof.comparison import Proof
 from twinproof.errors import UsageError
-from twinproof.report.outcome import Failure
 from twinproof.sources import clock
 from twinproof.sources.disk import write_over
-from twinproof.verifier import Verdict
 from twinproof.wire import shown
+
+if TYPE_CHECKING:  # `verify` compares nothing and starts without them
+    from twinproof.comparison import Proof
+    from twinproof.report.outcome import Failure
+    from twinproof.verifier import Verdict
 
 __all__ = ["check_report_files", "print_summary", "write_report_files"]
 
