@@ -69,7 +69,10 @@ class Line:
         self._plan, self._done, self._failed = plan, done, failed
         self.got = self.expected = self.warning = self.not_checked = ""
         self.parts: Parts = ()
-        self._begin(step_id)
+        if step_id in done:
+            raise ValueError(f"step {step_id} ran twice")
+        done[step_id] = plan.begun[step_id]
+        self._at = step_id
 
     def step(self, step_id: str) -> None:
         """End the step before, and begin this one.
@@ -78,23 +81,21 @@ class Line:
         that did not run, with that reason. Raises ValueError for a step that was recorded before, KeyError for one that
         is not of this plan.
         """
+        done, plan = self._done, self._plan
         if self.got or self.expected or self.parts or self.not_checked or self.warning:
-            self._done[self._at] = self._outcome()
+            done[self._at] = self._outcome()
             self.got = self.expected = self.warning = self.not_checked = ""
             self.parts = ()
         else:
-            self._done[self._at] = self._plan.passed[self._at]
-        self._begin(step_id)
+            done[self._at] = plan.passed[self._at]
+        if step_id in done:
+            raise ValueError(f"step {step_id} ran twice")
+        done[step_id] = plan.begun[step_id]
+        self._at = step_id
 
     def explain(self, name: str, *parts: str | bytes) -> None:
         """Texts and bytes that belong together; they are put into words (bytes as hex) when somebody reads them."""
         self.parts += ((name, parts),)
-
-    def _begin(self, step_id: str) -> None:
-        if step_id in self._done:
-            raise ValueError(f"step {step_id} ran twice")
-        self._done[step_id] = self._plan.begun[step_id]
-        self._at = step_id
 
     def _outcome(self) -> Check:
         step = self._plan.steps[self._at]

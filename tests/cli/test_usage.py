@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from twinproof.cli import main as cli
+from twinproof.cli import options
 from twinproof.cli.main import main
 
 
@@ -99,7 +101,7 @@ def test_a_configuration_with_a_mistake_is_exit_2(
 
 
 def test_a_bug_is_exit_1_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def broken() -> None:
+    def broken(_command: str) -> None:
         raise RuntimeError("broken")
 
     monkeypatch.delenv("TWINPROOF_DEBUG", raising=False)
@@ -108,8 +110,17 @@ def test_a_bug_is_exit_1_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "twinproof: bug: RuntimeError: broken" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", sorted(options.COMMANDS))
+def test_a_command_reads_its_flags_as_the_whole_command_line_does(command: str) -> None:
+    def usage(parser: argparse.ArgumentParser) -> str:
+        (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        return str(commands.choices[command].format_help())
+
+    assert usage(cli.build_parser(command)) == usage(cli.build_parser())
+
+
 def test_an_interrupt_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted() -> None:
+    def interrupted(_command: str) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "build_parser", interrupted)

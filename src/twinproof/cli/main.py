@@ -23,7 +23,7 @@ __all__ = ["build_parser", "main", "run"]
 
 MAX_ERROR_CHARS = 4000
 GARBAGE_THRESHOLD = 50_000
-"""Start-up makes thousands of objects that stay: looking for cycles among them takes a twelfth of it, and finds none."""
+"""Start-up makes thousands of objects that stay: looking for cycles among them takes time, and finds none."""
 EPILOG = """\
 exit codes:
   0  proved, or done
