@@ -163,6 +163,12 @@ class Ledger:
             else self._plan.not_checked(step_id, reason)
         )
 
+    def not_checked_yet(self, step_ids: Iterable[str], reason: str) -> None:
+        """The same for those of these steps that did not run before."""
+        for step_id in step_ids:
+            if step_id not in self._done:
+                self.not_checked(step_id, reason)
+
     def passed(self, *step_ids: str) -> bool:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""
         for step_id in step_ids:
