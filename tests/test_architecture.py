@@ -31,6 +31,7 @@ RANK = {
     "eat_claims": 6,
     "image_policy": 6,
     "platform_policy": 6,
+    "chain_question": 6,
     "comparison_rules": 6,
     "wanted": 7,
     "verifier": 8,

@@ -93,7 +93,7 @@ def test_every_check_is_documented(step: Step) -> None:
 
 def test_no_check_is_documented_that_does_not_exist() -> None:
     known = {step.id for step in (*verifier.PLAN, *comparison.PLAN, *key_chain.PLAN)}
-    found = set(re.findall(r"`((?:dcap|dstack|evidence|policy|compare|keys)\.[a-z0-9_]+)`", VERIFICATION))
+    found = set(re.findall(r"`((?:dcap|dstack|evidence|chain|policy|compare|keys)\.[a-z0-9_]+)`", VERIFICATION))
     assert found <= known
 
 

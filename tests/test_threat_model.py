@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "THREAT-MODEL.md").read_text(encoding="utf-8")
 STOPPED, TOOL, REMAINS = re.split(r"^## \d\. .*\n", TEXT, flags=re.MULTILINE)[1:]
 CHECKS = {step.id for step in (*verifier.PLAN, *comparison.PLAN, *key_chain.PLAN)}
-CHECK = re.compile(r"`((?:dcap|dstack|evidence|policy|compare|keys)\.[a-z0-9_]+)`")
+CHECK = re.compile(r"`((?:dcap|dstack|evidence|chain|policy|compare|keys)\.[a-z0-9_]+)`")
 TEST = re.compile(r"`(tests/[a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`")
 ATTACKS = (
     "replay",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, fields
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from twinproof.evidence.statement import Statement
+
+if TYPE_CHECKING:  # most evidence says nothing of a chain
+    from twinproof.chain.on_chain import OnChain
 
 __all__ = ["Claims", "Platform", "Registers", "Software"]
 
@@ -104,6 +107,8 @@ class Claims:
     statement: Statement | None = None
     tls_key: bytes | None = None
     """SHA-256 of the SubjectPublicKeyInfo of the TLS key that the quote names."""
+    chain: OnChain | None = None
+    """What the app's contract allows, when it was asked and allows what was attested."""
 
     def to_json(self) -> dict[str, object]:
         parts: dict[str, object] = {}
@@ -116,4 +121,7 @@ class Claims:
             else None
         )
         parts["tls_key"] = _plain(self.tls_key)
+        parts["chain"] = (
+            {item.name: _plain(getattr(self.chain, item.name)) for item in fields(self.chain)} if self.chain else None
+        )
         return parts

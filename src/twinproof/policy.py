@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
+from twinproof.chain.trusted import TrustedChain
 from twinproof.dcap.attributes import AttributeRules
 from twinproof.dcap.tcb import TcbStatus
 from twinproof.dstack.os_image import OsImage
@@ -28,10 +29,14 @@ class Pins:
     git_sha: str | None = None
     app_id: bytes | None = None
     kms_root: bytes | None = None
+    kms_contract: bytes | None = None
+    chain_id: int | None = None
 
     def to_json(self) -> dict[str, str]:
         values = ((item.name, getattr(self, item.name)) for item in fields(self))
-        return {name: value.hex() if isinstance(value, bytes) else value for name, value in values if value is not None}
+        return {
+            name: value.hex() if isinstance(value, bytes) else str(value) for name, value in values if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Policy:
     kms_roots: tuple[bytes, ...] = ()
     max_clock_skew: int = 300
     max_statement_age: int | None = None
+    chain: TrustedChain = field(default_factory=TrustedChain)
     pins: Pins = field(default_factory=Pins)
     required: frozenset[str] = frozenset()
     machines: tuple[Machine, ...] = ()
@@ -96,6 +102,16 @@ class Policy:
     @property
     def allowed_kms_roots(self) -> tuple[bytes, ...]:
         return self.kms_roots if self.pins.kms_root is None else (self.pins.kms_root,)
+
+    @property
+    def trusted_chain(self) -> TrustedChain:
+        """The chain and the KMS contract that are believed: the pinned ones where they are pinned."""
+        pins = self.pins
+        return replace(
+            self.chain,
+            chain_id=self.chain.chain_id if pins.chain_id is None else pins.chain_id,
+            kms=self.chain.kms if pins.kms_contract is None else pins.kms_contract,
+        )
 
     @property
     def weakenings(self) -> tuple[str, ...]:
@@ -123,6 +139,10 @@ class Policy:
             said.append("development images are accepted")
         if self.max_clock_skew > default.max_clock_skew:
             said.append(f"clocks may differ by {self.max_clock_skew} s instead of {default.max_clock_skew} s")
+        if self.chain.endpoints < default.chain.endpoints:
+            said.append("the word of one endpoint is enough for a block of the chain")
+        if self.chain.max_age > default.chain.max_age:
+            said.append(f"a block of the chain may be {self.chain.max_age} s old instead of {default.chain.max_age} s")
         return tuple(said)
 
     def to_json(self) -> dict[str, object]:
@@ -142,6 +162,7 @@ class Policy:
             "kms_roots": [root.hex() for root in self.kms_roots],
             "max_clock_skew": self.max_clock_skew,
             "max_statement_age": self.max_statement_age,
+            "chain": self.trusted_chain.to_json(),
             "pins": self.pins.to_json(),
             "required": sorted(self.required),
             "machines": [machine.to_json() for machine in self.machines],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields, replace
 
+from twinproof.chain.trusted import TrustedChain
 from twinproof.dcap.attributes import AttributeRules
 from twinproof.dcap.tcb import TcbStatus
 from twinproof.dstack.os_image import OsImage, read_os_image
@@ -25,8 +26,18 @@ ATTRIBUTE_RULES = {
     item.name.removeprefix("allow_"): item.name for item in fields(AttributeRules) if item.name != "allow_any"
 }
 _ADVISORY = re.compile(r"INTEL-SA-\d{5}", re.ASCII)
-_PIN_BYTES = {"compose_hash": 32, "app_id": 20}
-_PINNING = {"images", "kms_roots", "app_id", "compose_hash", "version", "git_sha", "require"}
+_PIN_BYTES = {"compose_hash": 32, "app_id": 20, "kms_contract": 20}
+_PINNING = {
+    "images",
+    "kms_roots",
+    "app_id",
+    "compose_hash",
+    "version",
+    "git_sha",
+    "kms_contract",
+    "chain_id",
+    "require",
+}
 _OUT_OF_DATE = {TcbStatus.OUT_OF_DATE, TcbStatus.OUT_OF_DATE_CONFIGURATION_NEEDED}
 KEYS = _PINNING | {
     "profile",
@@ -41,6 +52,9 @@ KEYS = _PINNING | {
     "allow_dev_images",
     "max_clock_skew_seconds",
     "max_statement_age_seconds",
+    "app_implementations",
+    "chain_endpoints",
+    "max_chain_age_seconds",
 }
 
 
@@ -65,6 +79,7 @@ def read_policy(table: Fields) -> Policy:
         kms_roots=_kms_roots(table),
         max_clock_skew=_number(table, "max_clock_skew_seconds", base.max_clock_skew, MAX_SECONDS),
         max_statement_age=_limit(table, "max_statement_age_seconds", MAX_SECONDS, 1),
+        chain=_chain(table, base.chain),
         pins=_pins(table),
         required=frozenset(_names(table, "require")),
     )
@@ -162,10 +177,27 @@ def _kms_roots(table: Fields) -> tuple[bytes, ...]:
     return tuple(roots)
 
 
+def _chain(table: Fields, base: TrustedChain) -> TrustedChain:
+    names = _names(table, "app_implementations")
+    return replace(
+        base,
+        app_implementations=tuple(
+            unhex(text.removeprefix("0x"), f"{table.where}.app_implementations[{index}]", size=20)
+            for index, text in enumerate(names)
+        ),
+        endpoints=table.integer("chain_endpoints", low=1, high=64) if "chain_endpoints" in table else base.endpoints,
+        max_age=_number(table, "max_chain_age_seconds", base.max_age, MAX_SECONDS),
+    )
+
+
 def _pins(table: Fields) -> Pins:
-    found: dict[str, bytes | str] = {
-        name: table.hex(name, size=size) for name, size in _PIN_BYTES.items() if name in table
+    found: dict[str, bytes | str | int] = {
+        name: unhex(table.text(name, max_chars=200).removeprefix("0x"), f"{table.where}.{name}", size=size)
+        for name, size in _PIN_BYTES.items()
+        if name in table
     }
+    if "chain_id" in table:
+        found["chain_id"] = table.integer("chain_id", low=1)
     found |= {name: _pinned_text(table, name) for name in ("version", "git_sha") if name in table}
     return Pins(**found)  # type: ignore[arg-type]
 

@@ -11,10 +11,12 @@ Each part runs only on what the parts before it accepted; what did not run says 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Never
 
 from twinproof import wanted
+from twinproof.chain import plan as chain
+from twinproof.chain_question import check_on_chain
 from twinproof.claims import Claims, Platform, Registers, Software
 from twinproof.dcap import second_opinion
 from twinproof.dcap import verify as dcap
@@ -39,7 +41,18 @@ from twinproof.wire import shown
 
 __all__ = ["PLAN", "Verdict", "Verifier"]
 
-PLAN = Plan((*carrier.PLAN, *dcap.PLAN, *second_opinion.PLAN, *checks.PLAN, *channel.PLAN, *dstack.PLAN, *wanted.PLAN))
+PLAN = Plan(
+    (
+        *carrier.PLAN,
+        *dcap.PLAN,
+        *second_opinion.PLAN,
+        *checks.PLAN,
+        *channel.PLAN,
+        *dstack.PLAN,
+        *chain.PLAN,
+        *wanted.PLAN,
+    )
+)
 ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
 SCHEMA = "twinproof/verdict/v1"
 _PASS, _WARN, _FAIL = Status.PASS, Status.WARN, Status.FAIL
@@ -236,6 +249,7 @@ class Verifier:
                 statement = None  # what was not bound, or is the word of something that was not measured, is no claim
             tls_key = channel.attested_tls_key(carried.ra_tls, statement, ledger)
             claims = Claims(_platform(appraisal), registers, software, statement, tls_key)
+            claims = replace(claims, chain=check_on_chain(evidence, claims, self.policy, ledger, at=at))
         machine = wanted.machine_of(self.policy, evidence, claims)
         if appraisal is not None:
             wanted.check_pins(claims, evidence, machine, self.policy, ledger, at=at)

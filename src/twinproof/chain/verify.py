@@ -41,7 +41,7 @@ def check_chain(
         _nobody_to_ask(f"the keys are from the key provider {attested.key_provider}: no KMS contract decides", ledger)
         return None
     block, weak = evidence.block, list[str]()
-    state = None
+    state, off_chain = None, False
     with ledger.line() as line:
         line.step("chain.network")  # 1
         _check_network(line, evidence, trusted)
@@ -56,15 +56,17 @@ def check_chain(
         line.step("chain.recent")  # 5
         _check_recent(line, block, trusted, at)
         line.step("chain.state_proof")  # 6
-        state = _state(line, evidence, attested)
+        found = _state(line, evidence, attested)
         weak += [line.not_checked] if line.not_checked else []
+        off_chain = found is not None and _keeps_no_log(found, attested)
+        state = found
     if state is None:
         return None
-    if _keeps_no_log(state, attested):
+    if off_chain:
         _nobody_to_ask("the keys come from another KMS than this contract's: it keeps no log here", ledger)
         return None
     check_state(state, attested, trusted, evidence, ledger)
-    return _on_chain(evidence, attested, trusted, state, weak, ledger)
+    return _on_chain(evidence, attested, trusted, state, ledger, weak=weak)
 
 
 def _nobody_to_ask(reason: str, ledger: Ledger) -> None:
@@ -151,8 +153,9 @@ def _on_chain(
     attested: Attested,
     trusted: TrustedChain,
     state: State,
-    weak: list[str],
     ledger: Ledger,
+    *,
+    weak: list[str],
 ) -> OnChain | None:
     """`policy.chain`, and what may be said. After a failure it stays open, and is blocked by that failure."""
     log = check_log(evidence, attested, ledger)

@@ -79,7 +79,8 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="pin a value: image, compose_hash, app_id, kms_root (hex), version, git_sha; may be repeated",
+        help="pin a value: image, compose_hash, app_id, kms_root, kms_contract (hex), chain_id, version, git_sha; may "
+        "be repeated",
     )
     wanted.add_argument(
         "--require",

@@ -22,7 +22,7 @@ __all__ = ["Settings", "read_settings", "roots_of", "time_of"]
 
 _UTC_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII)
 _PINS = {item.name for item in fields(Pins)}
-_PIN_SIZES = {"image": 32, "compose_hash": 32, "app_id": 20}
+_PIN_SIZES = {"image": 32, "compose_hash": 32, "app_id": 20, "kms_contract": 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,12 @@ def _merged(configured: Pins, given: Pins) -> Pins:
     return Pins(**{name: getattr(configured, name) or getattr(given, name) for name in _PINS})
 
 
-def _text(value: bytes | str) -> str:
-    return value.hex() if isinstance(value, bytes) else value
+def _text(value: bytes | str | int) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _pins(texts: list[str]) -> Pins:
-    values: dict[str, bytes | str] = {}
+    values: dict[str, bytes | str | int] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
@@ -146,10 +146,18 @@ def _pins(texts: list[str]) -> Pins:
             raise UsageError("cannot be pinned", where="--expect", got=shown(text), expected=expected)
         if name in values:
             raise UsageError("pinned twice", where="--expect", got=name)
-        values[name] = (
-            value if name in {"version", "git_sha"} else _hex(value, f"--expect {name}", _PIN_SIZES.get(name))
-        )
+        values[name] = _pin(name, value)
     return Pins(**values)  # type: ignore[arg-type]
+
+
+def _pin(name: str, value: str) -> bytes | str | int:
+    if name in {"version", "git_sha"}:
+        return value
+    if name == "chain_id":
+        if not (value.isascii() and value.isdecimal() and 0 < len(value) < 17):
+            raise UsageError("not a chain id", where="--expect chain_id", got=shown(value), expected="such as 8453")
+        return int(value)
+    return _hex(value, f"--expect {name}", _PIN_SIZES.get(name))
 
 
 def _hex(text: str, where: str, size: int | None) -> bytes:
