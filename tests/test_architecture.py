@@ -37,6 +37,7 @@ RANK = {
     "verifier": 8,
     "batch": 9,
     "register_drift": 9,
+    "comparison_chain": 9,
     "comparison": 10,
     "report": 11,
     "release": 10,

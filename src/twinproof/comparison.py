@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Never
 
+from twinproof import comparison_chain
+from twinproof.comparison_chain import compare_chain
 from twinproof.comparison_rules import RULES, SOURCE, Relation, Rule
 from twinproof.dstack.unmeasured import OPEN_CODE
 from twinproof.errors import Refused, UsageError
@@ -65,7 +67,8 @@ _CODE = Step(
     SOURCE,
     Question.WANTED,
 )
-PLAN = (_ACCEPTED, *(rule.step for rule in RULES), _CODE, _FRESH)
+PLAN = (_ACCEPTED, *(rule.step for rule in RULES), *comparison_chain.PLAN, _CODE, _FRESH)
+_OPTIONAL = {f"compare.{rule.name}" for rule in RULES if rule.optional} | {step.id for step in comparison_chain.PLAN}
 MOST_APART = 600
 """Seconds between the first and the last answer of one run."""
 
@@ -152,6 +155,7 @@ def compare(verdicts: Sequence[Verdict], *, required: frozenset[str] = frozenset
     drifts = register_drifts(verdicts)
     for rule in RULES:
         _apply(rule, verdicts, ledger, drifts.get(rule.name))
+    compare_chain(verdicts, ledger)
     _check_code(verdicts, ledger)
     _check_fresh(verdicts, ledger, demanded=_FRESH.id in required)
     checks = ledger.checks()
@@ -252,7 +256,7 @@ def _outcome(verdicts: Sequence[Verdict], checks: Sequence[Check], required: fro
     open_checks = {check.id for check in compared if check.status is Status.NOT_CHECKED}
     if open_checks & required or any(not verdict.accepted for verdict in verdicts):
         return Outcome.REFUSED
-    open_checks -= {f"compare.{rule.name}" for rule in RULES if rule.optional}
+    open_checks -= _OPTIONAL
     if not open_checks:
         shown = all(verdict.check(step_id).passed for verdict in verdicts for step_id in _NEEDED)
         return Outcome.COMPLETE if shown else Outcome.NOT_SHOWN

@@ -42,8 +42,7 @@ def check_chain(
         return None
     block, weak = evidence.block, list[str]()
     state, off_chain = None, False
-    with ledger.line() as line:
-        line.step("chain.network")  # 1
+    with ledger.line("chain.network") as line:  # 1
         _check_network(line, evidence, trusted)
         line.step("chain.header")  # 2
         _check_header(line, block)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from twinproof.comparison import Proof
 from twinproof.names import short_source
+from twinproof.report.chain_text import chain_sentence
 from twinproof.report.layout import bullet, marked, paragraph, shorten, table
 from twinproof.report.outcome import Failure, outcome_text, proof_sentence
 from twinproof.report.side_by_side import Named, expected_differences, having, open_checks, rows, titles
@@ -101,6 +102,8 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], named: Named, now
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
         lines.append(style.paint(proof.outcome.value, "bold", colour))
         lines += paragraph(shorten(proof_sentence(proof, named), style), style)
+        if proof.exit_code == 0:
+            lines += paragraph(shorten(chain_sentence(proof.verdicts), style), style)
         lines += age_lines(proof.verdicts, now, style)
         lines += channel_lines(proof.verdicts, style)
         if proof.simulated:

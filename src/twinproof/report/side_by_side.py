@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from twinproof.claims import Claims
 from twinproof.comparison import Proof
+from twinproof.report.chain_text import chain_row
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict
 
@@ -34,6 +35,7 @@ def rows(verdicts: Sequence[Verdict]) -> list[tuple[str, list[str]]]:
         row("MR_ENCLAVE", lambda c: c.registers and c.registers.image_digest.hex()),
         row("MR_SIGNER", _signer),
         ("TDX Quote Valid", valid),
+        ("On-Chain", [chain_row(verdict) for verdict in verdicts]),
         row("Machine", lambda c: c.platform and c.platform.device_id.hex()),
         row("TCB Status", lambda c: c.platform and c.platform.tcb_status),
         ("TLS binding", [verdict.channel_binding.value for verdict in verdicts]),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from twinproof.policy import Policy
+from twinproof.report.chain_text import chain_sentence
 from twinproof.report.layout import marked, paragraph, shorten
 from twinproof.report.style import PLAIN, Style
 from twinproof.verdict import Check, Question, Status
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 RECENT_SECONDS = 600
+_MANY = 10
 STORED = "Read from files, whose makers chose nonces and times: this says nothing about now."
 
 
@@ -83,6 +86,8 @@ def verdict_text(verdict: Verdict, style: Style = PLAIN, *, now: int, explain: b
     colour = "green" if verdict.accepted else "red"
     lines += [style.paint(verdict_sentence(verdict), "bold", colour)]
     lines += [f"  judged at {time_text(verdict.at)}", *age_lines([verdict], now, style)]
+    if verdict.accepted and verdict.evidence.chain is not None:
+        lines += paragraph(shorten(chain_sentence([verdict]), style), style)
     lines += channel_lines([verdict], style)
     lines += not_checked_lines(
         ((check.id, check.reason) for check in verdict.checks if check.status is Status.NOT_CHECKED), style
@@ -161,5 +166,12 @@ def not_checked_lines(groups: Iterable[tuple[str, str]], style: Style) -> list[s
         by_reason.setdefault(reason, []).append(step_id)
     lines: list[str] = []
     for reason, ids in by_reason.items():
-        lines += marked(Status.NOT_CHECKED, f"{', '.join(ids)}: {shorten(reason, style)}", style)
+        lines += marked(Status.NOT_CHECKED, f"{', '.join(_families(ids))}: {shorten(reason, style)}", style)
     return ["  Not checked:", *lines] if lines else []
+
+
+def _families(ids: Sequence[str]) -> list[str]:
+    """The steps of a whole question, when none of them ran for one reason, as one name."""
+    many = {family for family, count in Counter(name.partition(".")[0] for name in ids).items() if count > _MANY}
+    short = [f"{family}.*" if (family := name.partition(".")[0]) in many else name for name in ids]
+    return list(dict.fromkeys(short))

@@ -1,0 +1,40 @@
+"""What a report says about the chain: the table's row, and the words under the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinproof.verdict import Status
+from twinproof.verifier import Verdict
+
+__all__ = ["chain_row", "chain_sentence"]
+
+
+def chain_row(verdict: Verdict) -> str:
+    """A cell of the row On-Chain; only what is settled stands there without a question mark."""
+    chain = verdict.claims.chain
+    if chain is not None and chain.settled:
+        if chain.allowed_in_block is not None and chain.log_proved:
+            return f"yes, block {chain.allowed_in_block}"
+        return f"yes, at block {chain.block_number}"
+    if any(check.id.startswith("chain.") for check in verdict.failures):
+        return "NO"
+    return "not checked" if chain is None else "said, not proved"
+
+
+def chain_sentence(verdicts: Sequence[Verdict]) -> str:
+    """What the chain adds to the verdict on instances with one compose hash, or that it adds nothing, and why."""
+    found = [verdict.claims.chain for verdict in verdicts]
+    settled = [chain for chain in found if chain is not None and chain.settled]
+    if len(settled) < len(found):
+        checks = [verdict.check("policy.chain") for verdict in verdicts]
+        reason = next((check.reason for check in checks if check.status is not Status.PASS), "")
+        return f"Not shown: that this code was allowed in public ({reason})."
+    newest = max(settled, key=lambda chain: chain.block_number)
+    where = f"{len(newest.endpoints)} endpoints agree on block {newest.block_number} of chain {newest.chain_id}"
+    dates = {(chain.allowed_in_block, chain.allowed_by_transaction) for chain in settled if chain.log_proved}
+    text = "Its compose hash is allowed in public"
+    if len(dates) == 1 and all(chain.log_proved for chain in settled):
+        block, transaction = dates.pop()
+        text += f" since block {block} by transaction 0x{(transaction or b'').hex()}"
+    return f"{text}; proved at a final block: {where}."
