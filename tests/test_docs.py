@@ -127,6 +127,7 @@ def test_lock_files_name_no_index() -> None:
         "requirements/dev.txt",
         "enclave/requirements.txt",
         "tests/npm/package-lock.json",
+        "tests/npm/phala/package-lock.json",
         "tests/web/axe/package-lock.json",
     ):
         text = (ROOT / path).read_text(encoding="utf-8")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,39 +12,19 @@ from dstack_sdk import DstackClient
 from eth_hash.auto import keccak
 from eth_keys.datatypes import PrivateKey, Signature
 
+from npm_package import NO_NETWORK, NPM, installed
 from running_agent import running_agent
 from twinproof.dstack.key_chain import judge_key
 from twinproof_devnet.boot import Boot
 from twinproof_devnet.compose import ToyApp, app_compose
-
-NPM = Path(__file__).resolve().parents[1] / "npm"
-NO_NETWORK = ("unshare", "--map-root-user", "--net")  # the unix socket is all that the client needs
 
 pytestmark = pytest.mark.node
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client installed from its lock file; where Node.js is missing, skipped on a desk and a failure in CI."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        if os.environ.get("CI"):
-            pytest.fail("Node.js is missing: .ci/run has to install it")
-        pytest.skip("Node.js is not installed: the JavaScript client was not run")
-    if subprocess.run([*NO_NETWORK, "true"], check=False, capture_output=True).returncode != 0:
-        if os.environ.get("CI"):
-            pytest.fail("network namespaces cannot be made here: .ci/run needs unshare")
-        pytest.skip("no network namespaces here: the JavaScript client was not run")
-    directory = tmp_path_factory.mktemp("npm") / "client"
-    shutil.copytree(NPM, directory, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=directory,
-        check=False,
-        capture_output=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return directory
+    """The client installed from its lock file."""
+    return installed(NPM, tmp_path_factory.mktemp("npm") / "client")
 
 
 def kms_root_of(seen: dict[str, str], app_id: bytes) -> bytes:
