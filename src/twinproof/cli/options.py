@@ -353,6 +353,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
         "show everything that was ever allowed to run as an app, and what of it is published",
         chain_options.history,
     ),
+    "power": ("show who can change what runs as an app, and how fast", chain_options.power),
     "chain": ("allow a version or a machine on chain, or deploy an app's contract", _chain),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }

@@ -35,7 +35,7 @@ from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.sources.rpc_quorum import Agreement
 from twinproof.wire import Fields
 
-__all__ = ["AppHistory", "read_app_history"]
+__all__ = ["AppHistory", "read_app_history", "storage_word"]
 
 MOST_LOOKED_UP = 500
 """Blocks and transactions that are looked up one by one: for times, and for who acted."""
@@ -158,8 +158,8 @@ def _initial(endpoint: Endpoint, app_id: bytes, logs: tuple[Log, ...], questions
         return {}
     block = hex(logs[0].block_number)
     try:
-        flags = _word(endpoint, app_id, layout.APP_FLAGS, block)
-        tcb = _word(endpoint, app_id, layout.APP_REQUIRE_TCB_UP_TO_DATE, block)
+        flags = storage_word(endpoint, app_id, layout.APP_FLAGS, block)
+        tcb = storage_word(endpoint, app_id, layout.APP_REQUIRE_TCB_UP_TO_DATE, block)
         return {
             Subject.ALLOW_ANY_DEVICE: layout.flag(flags, layout.ALLOW_ANY_DEVICE_BYTE, "allowAnyDevice"),
             Subject.UPGRADES_DISABLED: layout.flag(flags, layout.UPGRADES_DISABLED_BYTE, "upgradesDisabled"),
@@ -170,7 +170,8 @@ def _initial(endpoint: Endpoint, app_id: bytes, logs: tuple[Log, ...], questions
         return {}
 
 
-def _word(endpoint: Endpoint, address: bytes, slot: bytes, block: str) -> int:
+def storage_word(endpoint: Endpoint, address: bytes, slot: bytes, block: str) -> int:
+    """`eth_getStorageAt`: 32 bytes of a contract's state, as the endpoint says. Raises Unavailable."""
     answer = endpoint.call("eth_getStorageAt", hex_data(address), hex_data(slot), block)
     with read_from(endpoint, "a storage word"):
         text = answer if isinstance(answer, str) else repr(answer)
