@@ -43,7 +43,7 @@ def check_on_chain(evidence: Evidence, claims: Claims, policy: Policy, ledger: L
     """The steps `chain.*` and `policy.chain`. The chain and the contract that are believed are the policy's."""
     attested = None if evidence.chain is None else attested_by(claims)
     if evidence.chain is None or attested is None:
-        reason = NOT_ASKED if evidence.chain is None else _NOT_SHOWN
+        reason = (evidence.chain_failure or NOT_ASKED) if evidence.chain is None else _NOT_SHOWN
         for step_id in (*(step.id for step in PLAN), "policy.chain"):
             ledger.not_checked(step_id, reason)
         return None

@@ -72,6 +72,8 @@ def _jobs(arguments: argparse.Namespace) -> int:
         (arguments.ra_tls, "--ra-tls"),
         (arguments.collateral_url, "--collateral-url"),
         (arguments.ca_file, "--ca-file"),
+        (arguments.chain, "--chain"),
+        (arguments.proof, "--proof"),
     ):
         if given:
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["endpoints", "history", "power", "signing"]
+__all__ = ["endpoints", "history", "power", "proof", "signing"]
 
 
 def endpoints(group: argparse._ActionsContainer) -> None:
@@ -33,14 +33,19 @@ def signing(parser: argparse.ArgumentParser) -> None:
     key.add_argument("--password-env", metavar="NAME", help="the name of a variable that holds it")
 
 
-def _reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("app_id", metavar="APP_ID", help="the app's contract, 20 bytes")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument(
+def proof(group: argparse._ActionsContainer) -> None:
+    """`--proof`."""
+    group.add_argument(
         "--proof",
         action="store_true",
         help="prove every log and every word of state against a block on which the endpoints agree; who lies is named",
     )
+
+
+def _reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("app_id", metavar="APP_ID", help="the app's contract, 20 bytes")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    proof(parser)
     network = parser.add_argument_group("where")
     endpoints(network)
     network.add_argument("--kms", metavar="ADDRESS", help="the DstackKms contract (default: kms of [chain], or Base's)")

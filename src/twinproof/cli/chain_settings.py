@@ -12,6 +12,7 @@ from twinproof.sources.urls import split_url
 from twinproof.wire import Fields, shown, unhex
 
 if TYPE_CHECKING:
+    from twinproof.chain.trusted import TrustedChain
     from twinproof.sources.http import HttpClient
     from twinproof.sources.rpc_quorum import Quorum
 
@@ -35,6 +36,14 @@ class ChainSettings:
     chain_id: int | None = None
     quorum: int | None = None
     from_block: int | None = None
+
+    def believed(self, chain: TrustedChain) -> TrustedChain:
+        """The chain and the KMS contract that are believed, where this names them."""
+        return replace(
+            chain,
+            chain_id=chain.chain_id if self.chain_id is None else self.chain_id,
+            kms=chain.kms if self.kms is None else self.kms,
+        )
 
     def opened(self, http: HttpClient) -> Quorum:
         """The endpoints, nothing asked yet. Raises UsageError when there are none."""
@@ -74,8 +83,9 @@ def read_chain_settings(table: Fields) -> ChainSettings:
 def with_flags(settings: ChainSettings | None, arguments: argparse.Namespace) -> ChainSettings:
     """Flags before the file. `--chain` names other endpoints, to which the quorum of the file does not apply."""
     merged = settings or ChainSettings()
-    if arguments.chain:
-        rpc = tuple(part.strip() for text in arguments.chain for part in text.split(",") if part.strip())
+    named: list[str] = getattr(arguments, "chain", None) or []
+    if named:
+        rpc = tuple(part.strip() for text in named for part in text.split(",") if part.strip())
         merged = replace(merged, rpc=rpc, quorum=merged.quorum if rpc == merged.rpc else None)
     if getattr(arguments, "kms", None) is not None:
         merged = replace(merged, kms=address_of(arguments.kms, "--kms"))

@@ -51,8 +51,13 @@ def check_targets(targets: Sequence[str], settings: Settings, *, ra_tls: bool) -
             )
 
 
-def collect(targets: Sequence[str], settings: Settings, arguments: argparse.Namespace) -> list[Collected]:
-    """Evidence of every target, in their order. Raises UsageError only for what the user can mend."""
+def collect(
+    targets: Sequence[str], settings: Settings, arguments: argparse.Namespace, *, chain: bool = False
+) -> list[Collected]:
+    """Evidence of every target, in their order, with what the `chain` says of it where it is to be asked.
+
+    Raises UsageError only for what the user can mend, Unavailable for a chain that is required and cannot be read.
+    """
     check_targets(targets, settings, ra_tls=arguments.ra_tls)
     network = Network(settings, arguments)
     session = entropy.session_secret()
@@ -70,6 +75,10 @@ def collect(targets: Sequence[str], settings: Settings, arguments: argparse.Name
         return _with_collateral(evidence, supplied, network, settings)
 
     results = fetch_all(targets, gather, progress=_progress if sys.stderr.isatty() else None)
+    if chain and settings.chain.rpc:
+        from twinproof.cli.chain_evidence import with_chain
+
+        results = with_chain(results, settings, arguments)
     collected = [Collected(name, result) for name, result in zip(targets, results, strict=True)]
     if arguments.save:
         for item in collected:

@@ -41,7 +41,7 @@ def _compare(arguments: argparse.Namespace, settings: Settings, required: frozen
     check_targets(arguments.targets, settings, ra_tls=arguments.ra_tls)
     if arguments.format == "text":
         print(_opening(settings, style), end="", flush=True)
-    collected = collect(arguments.targets, settings, arguments)
+    collected = collect(arguments.targets, settings, arguments, chain=True)
     verdicts: list[Verdict] = []
     failures: list[tuple[str, TwinproofError]] = []
     for item in collected:

@@ -131,6 +131,9 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "then not verified, the quote is; https only",
     )
     network.add_argument("--save", metavar="DIR", help="write each instance's evidence bundle into this directory")
+    chain = parser.add_argument_group("the chain")
+    chain_options.endpoints(chain)
+    chain_options.proof(chain)
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:

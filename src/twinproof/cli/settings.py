@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 
+from twinproof.cli.chain_settings import ChainSettings, with_flags
 from twinproof.cli.configuration import policy_of, read_configuration
 from twinproof.dcap.attributes import AttributeRules
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
@@ -34,6 +35,8 @@ class Settings:
     collateral_url: str | None
     at: int | None
     required_comparisons: frozenset[str]
+    chain: ChainSettings = field(default_factory=ChainSettings)
+    """Where the chain is read; which chain and KMS contract are believed is the policy's."""
 
     @property
     def simulated(self) -> bool:
@@ -96,8 +99,11 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         required=frozenset(required - comparisons),
         machines=configuration.machines,
     )
+    chain = with_flags(configuration.chain, arguments)
+    policy = replace(policy, chain=chain.believed(policy.chain))
     return Settings(
         policy=policy,
+        chain=replace(chain, chain_id=policy.trusted_chain.chain_id, kms=policy.trusted_chain.kms),
         roots=roots_of(arguments.trust_root),
         collateral_url=arguments.collateral_url or configuration.collateral_url,
         at=None if arguments.at is None else time_of(arguments.at),

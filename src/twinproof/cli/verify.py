@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     with second_opinion(arguments) as opinion:
         verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)
-        (collected,) = collect([arguments.target], settings, arguments)
+        (collected,) = collect([arguments.target], settings, arguments, chain=True)
         if isinstance(collected.result, TwinproofError):
             raise collected.result
         verdict = verifier.verify(collected.result, at=settings.time_for(collected.result.fetched_at))

@@ -67,7 +67,9 @@ class Evidence:
     fetched_at: int | None = None
     collateral: Collateral | None = None
     chain: ChainEvidence | None = None
-    """What a chain said about it; None when none was asked."""
+    """What a chain said about it; None when none was asked, or none answered."""
+    chain_failure: str = ""
+    """Why a chain that was asked gave no answer, for the report of this run: it is not kept in the bundle."""
     stored: bool = False
     """Read from a file: source, time and challenge are then the word of whoever made it."""
 
