@@ -199,6 +199,21 @@ def test_25_the_first_version_ever_holds_the_whole_history(tmp_path: Path) -> No
     assert "- Two (" in text
 
 
+def test_25_up_to_the_first_version_is_everything_before_it(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "r")
+    for name in ("one", "two"):
+        repository.commit(f"feat: {name}")
+    repository.git("tag", "v1.0.0")
+    repository.commit("feat: three")
+    text = repository.text("--to", "v1.0.0")
+    assert text.startswith("## [1.0.0] - 2023-11-14\n\n### Added\n\n- One (")
+    assert ("- Two (" in text, "- Three (" in text) == (True, False)
+
+
+def test_the_title_and_the_first_version_are_one_empty_line_apart(awkward: Repository) -> None:
+    assert "\n\n\n" not in awkward.text()
+
+
 def test_a_pre_release_has_no_section_its_changes_are_the_versions(tmp_path: Path) -> None:
     """Whoever goes from 1.0.0 to 1.1.0 reads everything under 1.1.0, whichever candidates there were."""
     repository = Repository(tmp_path / "r")

@@ -181,6 +181,16 @@ def test_39_a_rerun_changes_nothing_and_makes_no_second_release(repository: ToyR
     assert deploys(repository) == "deploy=true"
 
 
+def test_the_first_release_ever_says_everything_since_the_beginning(
+    repository: ToyRepository, github: FakeGitHub
+) -> None:
+    repository.git("tag", "-d", "v1.0.0")
+    repository.git("push", "-q", "origin", ":v1.0.0")
+    assert release(repository, github)[0] == 0
+    assert "- The first version (" in github.releases[0]["body"]
+    assert "- A counter per instance (" in github.releases[0]["body"]
+
+
 @pytest.mark.parametrize("step", ["POST /upload", "PATCH", "POST .*releases$"])
 def test_32_a_run_that_was_cut_off_is_completed_by_the_next(
     repository: ToyRepository, github: FakeGitHub, step: str

@@ -71,14 +71,14 @@ def committed_files(git: Git, commit: str, directory: str) -> Iterator[Path]:
 def _builder(settings: BuildSettings) -> Iterator[str]:
     """A BuildKit of the pinned version, for this build alone."""
     name = f"twinproof-{secrets.token_hex(4)}"
-    _run(builder_command(name, settings))
+    _run(builder_command(name, settings), hint="is Buildx there? `docker buildx version`")
     try:
         yield name
     finally:
         subprocess.run(["docker", "buildx", "rm", name], check=False, capture_output=True, timeout=120)  # noqa: S603, S607  (no shell; the name is ours)
 
 
-def _run(command: tuple[str, ...], environment: dict[str, str] | None = None) -> None:
+def _run(command: tuple[str, ...], environment: dict[str, str] | None = None, hint: str = "") -> None:
     """Docker's own progress goes to stderr, where it belongs."""
     try:
         done = subprocess.run(  # noqa: S603  (no shell; the arguments are ours or were validated)
@@ -87,7 +87,8 @@ def _run(command: tuple[str, ...], environment: dict[str, str] | None = None) ->
     except subprocess.TimeoutExpired as error:
         raise Unavailable("did not end", where="docker buildx", got=f"nothing in {SECONDS} s") from error
     if done.returncode != 0:
-        raise Unavailable("the build failed", where=" ".join(command[:3]), got=f"exit code {done.returncode}")
+        got = f"exit code {done.returncode}"
+        raise Unavailable("the build failed", where=" ".join(command[:3]), got=got, hint=hint)
 
 
 def _text(path: Path) -> str:

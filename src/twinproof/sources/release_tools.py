@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from twinproof.errors import UsageError
+from twinproof.sources.git import Git
 from twinproof.wire import shown
 
 __all__ = ["bump_files", "changelog_text"]
 
 SECONDS = 120
 UNRELEASED = "## [Unreleased]"
+_EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 def _command(name: str) -> str:
@@ -50,6 +56,17 @@ def _run(command: list[str], directory: Path) -> str:
     return done.stdout
 
 
+@contextmanager
+def _up_to(top: Path, revision: str) -> Iterator[Path]:
+    """A clone whose HEAD is at this revision: git-cliff takes ranges, and a range leaves out where it begins."""
+    git = Git(top)
+    commit = git.commit_of(revision)
+    with tempfile.TemporaryDirectory(prefix="twinproof-") as name:
+        git.run("clone", "--quiet", "--shared", "--no-checkout", str(top), name)
+        Git(Path(name)).run("update-ref", "--no-deref", "HEAD", commit)
+        yield Path(name)
+
+
 def bump_files(top: Path, config: str, old: str, new: str) -> None:
     """Change the version in every configured file, or in none. Raises UsageError."""
     arguments = ["bump", "--config-file", config, "--current-version", old, "--new-version", new]
@@ -57,13 +74,21 @@ def bump_files(top: Path, config: str, old: str, new: str) -> None:
 
 
 def changelog_text(top: Path, *, revisions: str | None = None, heading: str | None = None) -> str:
-    """The changelog as text: everything, or one `old..new`. `heading` is what a version about to be tagged will have.
+    """The changelog as text: everything, one `old..new`, or everything up to one revision.
 
-    The whole text is made anew each time; nothing is prepended, so making it twice gives the same bytes.
+    `heading` is what a version about to be tagged will have. The whole text is made anew each time; nothing is
+    prepended, so making it twice gives the same bytes.
     """
-    arguments = ["--config", "cliff.toml", "--offline", "--repository", str(top)]
+    if revisions and ".." not in revisions:
+        with _up_to(top, revisions) as clone:
+            return _changelog(clone, top, ["--strip", "header"], heading)
+    return _changelog(top, top, ["--strip", "header", revisions] if revisions else [], heading)
+
+
+def _changelog(repository: Path, top: Path, narrowed: list[str], heading: str | None) -> str:
+    arguments = ["--config", str(top / "cliff.toml"), "--offline", "--repository", str(repository)]
     # the release's own commit is what gives a version without other commits its section
     arguments += ["--with-commit", "chore(release): v0.0.0"] if heading else []
-    arguments += ["--strip", "header", revisions] if revisions else []
-    text = _run([_command("git-cliff"), *arguments], top).rstrip("\n") + "\n"
-    return text.replace(f"\n{UNRELEASED}\n", f"\n{heading}\n", 1) if heading else text
+    made = _run([_command("git-cliff"), *arguments, *narrowed], repository)
+    text = _EMPTY_LINES.sub("\n\n", made.strip("\n")) + "\n"
+    return text.replace(f"{UNRELEASED}\n", f"{heading}\n", 1) if heading else text
