@@ -91,8 +91,12 @@ class DeployWorld:
         return [sys.executable, "-m", "twinproof", *arguments, "--trust-root", str(self.cloud.root_path)]
 
     def run(self, *arguments: str, **environment: str) -> Ran:
+        return self.started(self.command(*arguments), **environment)
+
+    def started(self, command: list[str], **environment: str) -> Ran:
+        """Run to its end."""
         done = subprocess.run(
-            self.command(*arguments),
+            command,
             check=False,
             capture_output=True,
             text=True,

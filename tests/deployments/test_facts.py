@@ -18,10 +18,11 @@ from twinproof.deployments.check import assess, cross_check
 from twinproof.deployments.facts import Chain, Release, deployed
 from twinproof.deployments.proof import bundle_digest, proof_digest
 from twinproof.deployments.record import Record
-from twinproof.errors import Refused, Unavailable
+from twinproof.errors import Malformed, NotGenuine, Refused, TwinproofError, Unavailable, UsageError
 from twinproof.evidence.bundle import bundle_to_json, parse_bundle
 from twinproof.evidence.evidence import Evidence
 from twinproof.release.versions import Version
+from twinproof.sources.attested_wait import wait_attested
 from twinproof.verifier import Verdict, Verifier
 from twinproof_devnet.world import World
 
@@ -208,3 +209,73 @@ def test_two_records_of_one_version_may_not_disagree_about_it(live: Live) -> Non
     assert [(name, finding.fact) for name, findings in found.items() for finding in findings] == [
         (record.name, "attested.app_id")
     ]
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def wait(live: Live, *answers: Verdict | TwinproofError, compose_hash: bytes | None = None) -> tuple[Verdict, float]:
+    """Ask for at most 10 seconds; the last answer repeats. The verdict, and when it came."""
+    left, clock = list(answers), Clock()
+
+    def ask() -> Verdict:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, TwinproofError):
+            raise answer
+        return answer
+
+    wanted = live.release.compose_hash if compose_hash is None else compose_hash
+    verdict = wait_attested(ask, compose_hash=wanted, seconds=10, pause=2, sleep=clock.sleep, clock=clock)
+    return verdict, clock.now
+
+
+def test_the_first_accepted_verdict_about_the_hash_ends_the_wait(live: Live) -> None:
+    booting = Unavailable("no connection")
+    assert wait(live, booting, booting, live.verdict) == (live.verdict, 4.0)
+
+
+def test_an_instance_that_attests_another_hash_for_ever_is_refused_at_the_deadline(live: Live) -> None:
+    with pytest.raises(Refused, match=r"another compose hash is attested \(after 10 s\)") as caught:
+        wait(live, live.verdict, compose_hash=bytes(32))
+    assert (caught.value.got, caught.value.expected) == (live.release.compose_hash.hex(), bytes(32).hex())
+
+
+def test_an_instance_that_never_answers_is_unavailable_at_the_deadline(live: Live) -> None:
+    with pytest.raises(Unavailable, match="after 10 s"):
+        wait(live, Unavailable("no connection"))
+
+
+def test_evidence_that_does_not_hold_is_not_genuine_at_the_deadline(live: Live) -> None:
+    forged = live.verifier.verify(replace(live.verdict.evidence, statement="{}"))
+    with pytest.raises(NotGenuine, match="does not hold"):
+        wait(live, forged)
+    with pytest.raises(NotGenuine):
+        wait(live, Malformed("not JSON"))
+
+
+def test_a_replayed_answer_is_no_attestation_of_now(live: Live) -> None:
+    old = live.verifier.verify(replace(live.verdict.evidence, challenge=None))
+    with pytest.raises(Refused, match="not an answer to a fresh nonce"):
+        wait(live, old)
+
+
+def test_a_policy_that_refuses_it_is_told_by_its_check(live: Live) -> None:
+    policy = replace(live.verdict.policy, pins=replace(live.verdict.policy.pins, version="9.9.9"))
+    roots = (live.verdict.root,)
+    with pytest.raises(Refused, match=r"policy\.version"):
+        wait(live, Verifier(roots=roots, policy=policy).verify(live.verdict.evidence))
+
+
+def test_a_mistake_of_the_user_does_not_wait(live: Live) -> None:
+    with pytest.raises(UsageError):
+        wait(live, UsageError("no URL"), live.verdict)
