@@ -88,7 +88,8 @@ class DeployWorld:
         return f"{head}\n{text}"
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "twinproof", *arguments, "--trust-root", str(self.cloud.root_path)]
+        trust = () if "render" in arguments else ("--trust-root", str(self.cloud.root_path))
+        return [sys.executable, "-m", "twinproof", *arguments, *trust]
 
     def run(self, *arguments: str, **environment: str) -> Ran:
         return self.started(self.command(*arguments), **environment)

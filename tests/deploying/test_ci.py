@@ -14,6 +14,7 @@ from twinproof.deployments.record import Outcome, Record
 from twinproof.deployments.standing import rows
 from twinproof.deployments.table import render
 from twinproof.sources.deployment_records import FOLDER, read_records
+from twinproof_devnet.chain.ledger import Depths
 from twinproof_devnet.faults import Fault
 
 
@@ -47,6 +48,7 @@ def ci(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ci]:
             summary = str(world.directory / f"summary-{version}.md")
             ran = ci.run(version, GITHUB_RUN_ID=str(100 + number), GITHUB_RUN_ATTEMPT="1", GITHUB_STEP_SUMMARY=summary)
             assert ran.code == 0, ran.err
+        world.chain.settle()
         yield ci
 
 
@@ -116,6 +118,16 @@ def test_without_a_chain_no_record_is_called_true(ci: Ci) -> None:
     verified = ci.world.run("deployments", "verify")
     assert (verified.code, verified.out.count("true ")) == (5, 0)
     assert verified.out.count("NOT CHECKED") == 6
+
+
+def test_a_record_whose_block_may_still_vanish_is_not_called_true(ci: Ci) -> None:
+    ci.pulled()
+    depths = ci.world.chain.ledger.depths
+    ci.world.chain.ledger.depths = Depths(finalized=10**6)
+    verified = ci.world.run("deployments", "verify", "--chain", ci.world.chain.url)
+    ci.world.chain.ledger.depths = depths
+    assert (verified.code, verified.out.count("true ")) == (5, 0)
+    assert verified.out.count("is not final yet: 0 is") == 6
 
 
 def test_without_the_devnets_root_no_record_is_called_true(ci: Ci) -> None:

@@ -28,7 +28,7 @@ from twinproof.sources.git import find_repository
 from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
 from twinproof.sources.mined import chain_id_of, mined_transaction, what_is
-from twinproof.sources.rpc import Endpoint
+from twinproof.sources.rpc import Endpoint, header_at
 from twinproof.verifier import Verdict, Verifier
 from twinproof.wire import shown
 
@@ -88,7 +88,15 @@ def _verify(arguments: argparse.Namespace) -> int:
             bundle=bundle,
             proof=proofs.get(record.name, b""),
         )
-        assessments.append(replace(assessment, findings=assessment.findings + crossed.get(record.name, ())))
+        pending = "" if assessment.findings or assessment.unchecked else _finality(endpoint, record)
+        assessments.append(
+            replace(
+                assessment,
+                findings=assessment.findings + crossed.get(record.name, ()),
+                unchecked=assessment.unchecked + ((pending,) if pending else ()),
+                codes=assessment.codes | ({Unavailable.exit_code} if pending else set()),
+            )
+        )
     code = worst_exit_code([*(item.exit_code for item in assessments), *(error.exit_code for _, error in found.broken)])
     if arguments.json:
         print(json.dumps(_json(assessments, found.broken, code), indent=1))
@@ -114,6 +122,19 @@ def _endpoint(arguments: argparse.Namespace, configuration: Configuration) -> En
     except Unavailable:
         return quorum.endpoints[0]  # each record says that it was not checked, and why
     return quorum.trusted[0]
+
+
+def _finality(endpoint: Endpoint | None, record: Record) -> str:
+    """Why the block may still be taken out of the chain; empty when it may not, or cannot be asked."""
+    if endpoint is None or record.anchor is None:
+        return ""
+    try:
+        final = header_at(endpoint, "finalized").number
+    except TwinproofError as error:
+        return f"whether its block is final is not known: {error}"
+    if record.anchor.block <= final:
+        return ""
+    return f"its block {record.anchor.block} is not final yet: {final} is"
 
 
 def _mined(endpoint: Endpoint | None, record: Record) -> Mined | TwinproofError | None:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from twinproof.deployments.anchor import Mined, anchor_of
 from twinproof.deployments.facts import attested_of
 from twinproof.deployments.record import Anchor, Attested, Record
-from twinproof.errors import TwinproofError, worst_exit_code
+from twinproof.errors import EvidenceError, Refused, TwinproofError, worst_exit_code
 from twinproof.verifier import Verdict
 
 __all__ = ["Assessment", "Finding", "assess", "cross_check"]
+
+_FALSE = frozenset({EvidenceError.exit_code, Refused.exit_code})
+"""Of an error that is an answer: the chain knows no such transaction, the bundle is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,10 @@ def assess(
     unchecked: list[str] = []
     codes: set[int] = set()
     for part, given in (("onchain", mined), ("attested", verdict)):
-        if isinstance(given, TwinproofError):
+        if isinstance(given, TwinproofError) and given.exit_code in _FALSE:
+            findings.append(Finding(part, "", str(given)))
+            codes.add(given.exit_code)
+        elif isinstance(given, TwinproofError):
             unchecked.append(f"{part}: {given}")
             codes.add(given.exit_code)
         elif given is None and (record.anchor if part == "onchain" else record.attested) is not None:

@@ -34,7 +34,12 @@ class Action(StrEnum):
     CREATE = "create the first instance"
     REPLICATE = "add an instance"
     UPDATE = "update in place"
+    START = "has it, and is off: start it"
     KEEP = "runs it already, as the service says"
+
+
+_OFF = frozenset({"error", "failed", "stopped", "exited", "shutdown"})
+"""Statuses in which a CVM with the right text will not come up by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,14 @@ class Target:
     @property
     def name(self) -> str:
         return self.machine.name
+
+    def action(self, compose_hash: bytes, *, first: bool) -> Action:
+        """What it takes to have this hash here; `first` when the app has no instance at all."""
+        if self.cvm is None:
+            return Action.CREATE if first else Action.REPLICATE
+        if self.cvm.compose_hash != compose_hash:
+            return Action.UPDATE
+        return Action.START if self.cvm.status.lower() in _OFF else Action.KEEP
 
 
 @dataclass(frozen=True, slots=True)

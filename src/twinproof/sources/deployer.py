@@ -133,7 +133,7 @@ class Deployer:
     def _change_all(self, plan: Plan, app_id: bytes) -> dict[str, Cvm | TwinproofError]:
         """The first instance, then updates, then the instances that are made from those; each kind at once."""
         done: dict[str, Cvm | TwinproofError] = {}
-        for kinds in ((Action.CREATE,), (Action.KEEP, Action.UPDATE), (Action.REPLICATE,)):
+        for kinds in ((Action.CREATE,), (Action.KEEP, Action.START, Action.UPDATE), (Action.REPLICATE,)):
             chosen = [(target, action) for target, action in plan.targets if action in kinds]
             done.update(self._change_at_once(chosen, app_id))
         return done
@@ -169,12 +169,8 @@ class Deployer:
     def _actions(self, targets: Sequence[Target], instances: int) -> list[Action]:
         actions = []
         for target in targets:
-            if target.cvm is not None:
-                same = target.cvm.compose_hash == self._hash
-                actions.append(Action.KEEP if same else Action.UPDATE)
-            else:
-                actions.append(Action.REPLICATE if instances else Action.CREATE)
-                instances += 1
+            actions.append(target.action(self._hash, first=not instances))
+            instances += target.cvm is None
         return actions
 
     def _check_proposals(self, targets: Sequence[Target], actions: Sequence[Action], cvms: Sequence[Cvm]) -> None:
@@ -183,7 +179,7 @@ class Deployer:
             if action is Action.UPDATE and target.cvm is not None:
                 pending = self._cloud.propose_update(target.cvm.uuid, self._changes(None))
                 proposal = Proposal(pending.compose_hash, pending.device_id, pending.kms)
-            elif action is Action.KEEP:
+            elif action in (Action.KEEP, Action.START):
                 continue
             elif any(cvm.compose_hash == self._hash for cvm in cvms):
                 pending = self._cloud.propose_replica(self._source(cvms).uuid, target.node.number, self._hash, None)
@@ -237,6 +233,10 @@ class Deployer:
 
     def _change(self, target: Target, action: Action, app_id: bytes) -> Cvm:
         if action is Action.KEEP and target.cvm is not None:
+            return target.cvm
+        if action is Action.START and target.cvm is not None:
+            self._cloud.start(target.cvm.uuid)
+            self._note(target.name, "started")
             return target.cvm
         if action is Action.UPDATE and target.cvm is not None:
             return self._update(target, target.cvm, app_id)

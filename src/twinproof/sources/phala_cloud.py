@@ -131,6 +131,10 @@ class PhalaCloud:
         answer = self._send("PATCH", f"/cvms/{_segment(uuid)}", {}, date=OLD, headers=headers)
         self._object(answer, "confirmation")
 
+    def start(self, uuid: str) -> None:
+        """Start a CVM that is off, with the text it has."""
+        self._good(self._send("POST", f"/cvms/{_segment(uuid)}/start", {}, date=NEW))
+
     def propose_replica(self, uuid: str, node: int, compose_hash: bytes, encrypted_env: bytes | None) -> Pending:
         """Ask what one more instance on this node needs, without making it."""
         body: dict[str, object] = {"node_id": node, "compose_hash": compose_hash.hex()}
