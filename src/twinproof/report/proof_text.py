@@ -16,6 +16,7 @@ from twinproof.report.verdict_text import (
     channel_lines,
     check_lines,
     explained,
+    hint_lines,
     not_checked_lines,
     policy_lines,
     simulated_line,
@@ -49,8 +50,7 @@ def proof_text(
         lines += ["", "EXPECTED DIFFERENCES", *_expected_differences(verdicts, proof, style)]
     for name, error in failures:
         lines += ["", *marked(Status.FAIL, f"{short_source(name)}: {error}", style)]
-        if error.hint:
-            lines += paragraph(f"hint: {error.hint}", style, indent=" " * 10)
+        lines += hint_lines(error.hint, style)
     return "\n".join([*lines, "", *_verdict(proof, failures, named, now, style)]) + "\n"
 
 
@@ -60,6 +60,7 @@ def _table_and_results(proof: Proof | None, named: Named, style: Style, *, expla
     for name, verdict in named:
         for check in verdict.failures:
             lines += marked(Status.FAIL, f"{name}: {shorten(check.reason, style)} [{check.id}]", style)
+            lines += hint_lines(check.hint, style)
     for (step_id, reason), who in having(Status.WARN, named).items():
         lines += marked(Status.WARN, f"{', '.join(who)}: {shorten(reason, style)} [{step_id}]", style)
     for check in proof.checks if proof is not None else ():

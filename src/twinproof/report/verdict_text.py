@@ -20,6 +20,7 @@ __all__ = [
     "channel_lines",
     "check_lines",
     "explained",
+    "hint_lines",
     "not_checked_lines",
     "policy_lines",
     "simulated_line",
@@ -147,7 +148,12 @@ def _facts(verdict: Verdict, style: Style) -> list[str]:
 
 def check_lines(check: Check, style: Style) -> list[str]:
     text = check.step.title if not check.reason else f"{check.step.title}: {check.reason}"
-    return marked(check.status, f"{shorten(text, style)} [{check.id}]", style)
+    return [*marked(check.status, f"{shorten(text, style)} [{check.id}]", style), *hint_lines(check.hint, style)]
+
+
+def hint_lines(hint: str, style: Style) -> list[str]:
+    """The mistake that people really make, under what failed; nothing where there is none."""
+    return paragraph(f"hint: {hint}", style, indent=" " * 10) if hint else []
 
 
 def explained(check: Check, style: Style) -> list[str]:
