@@ -21,6 +21,8 @@ from twinproof_devnet.world import World
 __all__ = ["main"]
 
 _USAGE = 2
+_BLOCK_SECONDS = 2
+"""As on Base; so what was sent becomes final within half a minute."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,6 +140,8 @@ def _up(parsed: argparse.Namespace) -> int:
         print(f"error: {error}\nhint: --no-chain boots it without asking the contracts", file=sys.stderr)
         return _USAGE
     with world:
+        if world.has_chain:
+            world.chain.chain.mine_every(_BLOCK_SECONDS)
         _announce(world, faults)
         stop.wait()
     print("stopped")

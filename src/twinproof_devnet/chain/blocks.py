@@ -79,6 +79,15 @@ class Transaction:
     r: int
     s: int
 
+    @property
+    def least_gas(self) -> int:
+        """Before anything is executed (EIP-2028, 2930, 3860, 7623)."""
+        zeros = self.data.count(0)
+        tokens = zeros + 4 * (len(self.data) - zeros)
+        creation = 32_000 + 2 * ((len(self.data) + 31) // 32) if self.to is None else 0
+        accessed = sum(2_400 + 1_900 * len(slots) for _, slots in self.access_list)
+        return 21_000 + max(4 * tokens + creation + accessed, 10 * tokens)
+
     def effective_gas_price(self, base_fee: int) -> int:
         """What one unit of gas costs in a block with this base fee."""
         return min(self.gas_price, base_fee + self.priority_fee) if self.kind == 2 else self.gas_price

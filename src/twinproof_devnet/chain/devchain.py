@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Event, Thread
 
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.blocks import Block, Receipt
@@ -53,6 +54,7 @@ class DevChain:
         self.methods = NodeMethods(ledger, limits)
         """An honest endpoint without HTTP."""
         self._endpoints = [Endpoint(NodeMethods(ledger, limits))]
+        self._closing = Event()
 
     @classmethod
     def start(
@@ -134,7 +136,7 @@ class DevChain:
             if sent.receipt.status == 0:
                 before = self.ledger.block(sent.block.number - 1)
                 if before is not None:
-                    self.ledger.evm.call(before.header, Call(account.address, to, data, value))
+                    self.ledger.evm.call(before.header, Call(account.address, to, data, value, gas))
                 raise Reverted("the transaction was reverted")
             return sent
 
@@ -150,7 +152,17 @@ class DevChain:
         """Replace the last blocks; their transactions are mined again, or forgotten unless `keep`."""
         self.ledger.reorganise(depth, keep=keep)
 
+    def mine_every(self, seconds: float) -> None:
+        """From now on, also without transactions, until it is closed: what was sent becomes final by itself."""
+
+        def mine() -> None:
+            while not self._closing.wait(seconds):
+                self.ledger.mine()
+
+        Thread(target=mine, daemon=True).start()
+
     def close(self) -> None:
         """Stop serving."""
+        self._closing.set()
         for endpoint in self._endpoints:
             endpoint.close()

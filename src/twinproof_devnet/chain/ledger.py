@@ -115,19 +115,7 @@ class Ledger:
             return transaction.hash
 
     def _check(self, transaction: Transaction) -> None:
-        account = self.evm.account(self.head.header, transaction.sender)
-        cost = transaction.gas * transaction.gas_price + transaction.value
-        problem = ""
-        if transaction.chain_id not in {None, self.chain_id}:
-            problem = f"invalid chain id for signer: have {transaction.chain_id} want {self.chain_id}"
-        elif transaction.hash in self._pool or transaction.hash in self._places:
-            problem = "already known"
-        elif transaction.nonce < account.nonce:
-            problem = f"nonce too low: next nonce {account.nonce}, tx nonce {transaction.nonce}"
-        elif cost > account.balance:
-            problem = f"insufficient funds for gas * price + value: balance {account.balance}, tx cost {cost}"
-        elif transaction.gas > self.head.header.gas_limit:
-            problem = "exceeds block gas limit"
+        problem = self._problem(transaction)
         if problem:
             raise RpcError(SERVER_ERROR, problem)
         for other in self.pending:
@@ -135,6 +123,28 @@ class Ledger:
                 if transaction.gas_price * 100 < other.gas_price * (100 + PRICE_BUMP_PERCENT):
                     raise RpcError(SERVER_ERROR, "replacement transaction underpriced")
                 del self._pool[other.hash]
+
+    def _problem(self, transaction: Transaction) -> str:
+        """Why it can never be in a block, or nothing."""
+        account = self.evm.account(self.head.header, transaction.sender)
+        cost = transaction.gas * transaction.gas_price + transaction.value
+        problems = {
+            f"invalid chain id for signer: have {transaction.chain_id} want {self.chain_id}": (
+                transaction.chain_id not in {None, self.chain_id}
+            ),
+            "already known": transaction.hash in self._pool or transaction.hash in self._places,
+            f"nonce too low: next nonce {account.nonce}, tx nonce {transaction.nonce}": (
+                transaction.nonce < account.nonce
+            ),
+            f"insufficient funds for gas * price + value: balance {account.balance}, tx cost {cost}": (
+                cost > account.balance
+            ),
+            "exceeds block gas limit": transaction.gas > self.head.header.gas_limit,
+            f"intrinsic gas too low: gas {transaction.gas}, minimum needed {transaction.least_gas}": (
+                transaction.gas < transaction.least_gas
+            ),
+        }
+        return next((text for text, there in problems.items() if there), "")
 
     def drop(self, transaction_hash: bytes) -> None:
         """Forget a waiting transaction. Raises KeyError when it does not wait."""
