@@ -1,4 +1,4 @@
-"""`make demo`: the main job on simulated machines, then three lies, each caught, with its exit code; then a page."""
+"""`make demo`: the main job on simulated machines, then four lies, each caught, with its exit code; then a page."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ REPORT = Path("build/demo.html")
 def run() -> int:
     """0 when everything ended as it should."""
     _title("The devnet: prod9 and prod7, simulated TDX machines under a root that is not Intel's")
-    with World.start(MACHINES, chain=True) as world:
+    with World.start(MACHINES, chain=True, endpoints=3) as world:
         for name in MACHINES:
             url = world.instances[name].url
             for _ in range(SIGNUPS[name]):
                 _post(f"{url}/signup")
             print(f"  {name}  {url}  {SIGNUPS[name]} signups")
         urls = [world.instances[name].url for name in MACHINES]
-        _title("The proof: both machines, asked with fresh nonces")
-        code = _twinproof(world, urls)
+        _title("The proof: both machines, asked with fresh nonces, and the chain at three endpoints")
+        code = _twinproof([*_command(world, urls), "--proof"])
         ended = [_expect(code, PROVED)]
         for title, fault in (
             ("Lie 1: prod7 replays an answer that was genuine once", Fault.REPLAYED_QUOTE),
@@ -46,16 +46,24 @@ def run() -> int:
             with closing(Front(urls[1], fault)) as front:
                 _get(f"{front.url}/attestation?nonce={'00' * 32}")  # the answer that a replay keeps
                 ended.append(_lie(world, [urls[0], front.url], NOT_GENUINE))
+        _title("The log: everything that could ever run as this app")
+        ended.append(_expect(_twinproof(_history(world)), PROVED))
+        _title("Lie 3: a hash is allowed that nobody published, and one endpoint hides it")
+        world.chain.allow_dark_hash()
+        world.chain.finalize()
+        world.switch(Fault.MISSING_LOGS, "rpc1")
+        ended.append(_expect(_twinproof(_history(world)), DIFFERENT))
+        world.switch(Fault.MISSING_LOGS, "rpc1", on=False)
         REPORT.parent.mkdir(exist_ok=True)
-        page = [*_command(world, urls), "--html", str(REPORT)]
+        page = [*_command(world, urls), "--proof", "--html", str(REPORT)]
         written = subprocess.run(_process(page), check=False, timeout=TIME_LIMIT_SECONDS, capture_output=True)  # noqa: S603
         ended.append(written.returncode == PROVED)
-    _title("Lie 3: one machine poses as two")
+    _title("Lie 4: one machine poses as two")
     with World.start(MACHINES, faults=[FaultAt(Fault.SAME_MACHINE_TWICE, "prod7")]) as world:
         urls = [world.instances[name].url for name in MACHINES]
         ended.append(_lie(world, urls, DIFFERENT, labelled=False))
     print()
-    print("All four ended as they should." if all(ended) else "NOT AS EXPECTED: see above.")
+    print("All of it ended as it should." if all(ended) else "NOT AS EXPECTED: see above.")
     print(f"The proof as a page that a browser verifies again, without a network: {REPORT.resolve().as_uri()}")
     return 0 if all(ended) else 1
 
@@ -68,8 +76,17 @@ def _command(world: World, urls: Sequence[str], *, labelled: bool = True) -> lis
     return [*command, "--collateral-url", world.collateral_url]
 
 
-def _twinproof(world: World, urls: Sequence[str]) -> int:
-    command = _command(world, urls)
+def _history(world: World) -> list[str]:
+    """As a user asks who has the app-compose files of the releases in a folder."""
+    folder = world.directory / "releases"
+    file = folder / "v1.0.0" / "app-compose.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(world.instances[MACHINES[0]].vm.app_compose, encoding="utf-8")
+    app = f"0x{world.chain.app_id.hex()}"
+    return ["twinproof", "history", app, "--config", str(world.config_path), "--published", str(folder), "--proof"]
+
+
+def _twinproof(command: Sequence[str]) -> int:
     print(f"$ {shlex.join(command)}\n", flush=True)
     return subprocess.run(_process(command), check=False, timeout=TIME_LIMIT_SECONDS).returncode  # noqa: S603
 

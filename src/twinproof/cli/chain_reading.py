@@ -54,9 +54,8 @@ def whose_word(agreement: Agreement, reader: ChainReader) -> str:
     said = f"block {agreement.block.number} is final and {count} endpoints agree on it ({', '.join(agreed)})"
     if not reader.proof:
         return f"{said}; the log is the word of {reader.first.name} (--proof proves it)"
-    return (
-        f"{said}; every log is proved, that none is left out is the word of {'all' if len(agreed) > 1 else agreed[0]}"
-    )
+    who = "what all of them say" if len(agreed) > 1 else f"the word of {agreed[0]} alone"
+    return f"{said}; every log is proved, and that none was left out is {who}"
 
 
 class _Progress:

@@ -72,6 +72,7 @@ def history_text(report: HistoryReport, style: Style) -> str:
         style.rule(double=True),
         style.paint("  TWINPROOF: what could ever run as this app?", "bold"),
         style.rule(double=True),
+        f"  app 0x{history.contract.hex()}",
         *paragraph(
             f"chain {report.chain_id}, blocks {history.from_block} to {history.to_block}: {report.whose}", style
         ),
