@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from twinproof.cli import chain_options, deploy_options
+from twinproof.cli import archive_options, chain_options, deploy_options
 from twinproof.errors import UsageError
 
 __all__ = ["COMMANDS", "usage_error"]
@@ -358,5 +358,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "power": ("show who can change what runs as an app, and how fast", chain_options.power),
     "chain": ("allow a version or a machine on chain, or deploy an app's contract", _chain),
+    "archive": ("keep evidence, and take it out again, byte for byte", archive_options.add_archive),
+    "audit": ("judge everything in an archive again, each at its own time", archive_options.add_audit),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }

@@ -1,0 +1,68 @@
+"""The flags of `archive` and `audit`: only argparse, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_archive", "add_audit"]
+
+
+def add_archive(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="add|list|export", required=True, parser_class=type(parser))
+    added = actions.add_parser("add", help="keep evidence bundles, with how they are judged now, each at its own time")
+    added.add_argument("archive", metavar="ARCHIVE", help="the archive's folder; made where there is none")
+    added.add_argument("files", metavar="FILE|DIR", nargs="+", help="evidence bundles, or folders of them")
+    _judging(added)
+    listed = actions.add_parser("list", help="show the newest entries, and the hash to note outside of the archive")
+    listed.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
+    listed.add_argument("--limit", metavar="N", type=int, default=20, help="how many entries (default: 20)")
+    exported = actions.add_parser("export", help="write bundles out of the archive, as they were added")
+    exported.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
+    exported.add_argument("numbers", metavar="NUMBER", nargs="*", type=int, help="entries (default: all of them)")
+    exported.add_argument("--to", metavar="DIR", required=True, help="write them into this directory")
+    for part in (added, listed, exported):
+        part.add_argument("--json", action="store_true", help="print one JSON object per line")
+
+
+def add_audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
+    _judging(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--jobs", metavar="N", type=int, help="worker processes (default: one per CPU)")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use this Dask cluster instead, such as tcp://127.0.0.1:8786"
+    )
+    parser.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="write every entry's result here; an audit with the same journal goes on where it was interrupted",
+    )
+    parser.add_argument(
+        "--head", metavar="HEX", help="a hash that `archive list` showed: fail unless the archive still leads to it"
+    )
+    parser.add_argument(
+        "--max-gap", metavar="SECONDS", type=int, help="fail (exit 4) where the time between two proofs was longer"
+    )
+    parser.add_argument(
+        "--records", metavar="DIR", help="fail (exit 4) for versions of these deployment records without a proof"
+    )
+
+
+def _judging(parser: argparse.ArgumentParser) -> None:
+    """What is judged offline, at its own time, by its own collateral: trust and policy, and nothing to fetch."""
+    parser.add_argument(
+        "--trust-root", metavar="FILE", help="verify against this root instead of the Intel SGX Root CA"
+    )
+    parser.add_argument("--policy", metavar="FILE", help="take the [policy] table of this TOML file")
+    parser.add_argument("--config", metavar="FILE", help="machine names and settings (default: ./twinproof.toml)")
+    parser.set_defaults(
+        at=None,
+        collateral_url=None,
+        expect=[],
+        require=[],
+        accept_tcb=[],
+        min_tcb_evaluation=0,
+        allow=[],
+        profile=None,
+        timeout=30.0,
+    )

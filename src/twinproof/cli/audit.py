@@ -1,0 +1,136 @@
+"""`twinproof audit ARCHIVE`: every bundle judged again, offline, at its own time; and what is missing between them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from twinproof.batch import Chunk, in_order
+from twinproof.cli.audit_journal import Journal
+from twinproof.cli.audit_work import Audited, Task, audit_tasks, lost
+from twinproof.cli.output import style_of
+from twinproof.cli.progress import Progress
+from twinproof.cli.settings import Settings, read_settings
+from twinproof.errors import UsageError
+from twinproof.report.audit_text import MOST_NAMED, Audit, Problem, Timeline, audit_text
+from twinproof.sources.archive.entry import FIRST
+from twinproof.sources.archive.store import Archive, Packed
+from twinproof.sources.deployment_records import read_records
+from twinproof.sources.engine import Engine, cluster, local
+
+__all__ = ["run"]
+
+CHUNK = 32  # entries that travel together
+IN_FLIGHT = 4  # chunks per worker
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = read_settings(arguments)
+    with ExitStack() as opened:
+        archive = opened.enter_context(Archive(arguments.archive))
+        audit = Audit(archive.head, None if arguments.head is None else False)
+        progress = Progress(len(archive), lambda: None)
+        journal = opened.enter_context(_journal(arguments, settings)) if arguments.journal else None
+        engine = opened.enter_context(_engine(arguments))
+        results = _results(archive, partial(audit_tasks, settings), journal, engine)
+        try:
+            for result, entry_hash in results:
+                audit.head_found = audit.head_found or entry_hash == arguments.head if arguments.head else None
+                _count(audit, result)
+                progress.show(audit.counts.total(), audit.counts["broken"] + audit.counts["changed"])
+        finally:
+            progress.hide()
+        if arguments.max_gap is not None:
+            audit.gaps = list(islice(archive.gaps(arguments.max_gap), MOST_NAMED))
+    if arguments.records is not None:
+        deployed = {str(record.version) for record in read_records(Path(arguments.records)).whole()}
+        audit.without_proof = sorted(deployed - audit.versions.keys())
+    print(json.dumps(audit.to_json(), indent=1) if arguments.json else audit_text(audit, style_of()), end="")
+    if arguments.json:
+        print()
+    return audit.exit_code
+
+
+def _journal(arguments: argparse.Namespace, settings: Settings) -> Journal:
+    about: dict[str, object] = {
+        "archive": str(Path(arguments.archive).resolve()),
+        "policy": settings.policy.digest,
+        "roots": [root.fingerprint for root in settings.roots],
+    }
+    return Journal(arguments.journal, about)
+
+
+def _results(
+    archive: Archive, work: Callable[[Sequence[Task]], list[Audited]], journal: Journal | None, engine: Engine
+) -> Iterator[tuple[Audited, str]]:
+    """Results with their entries' hashes: the journal's first, then what it lacks, written down before it counts."""
+    after, previous = 0, FIRST
+    for result, entry_hash in journal.before() if journal is not None else ():
+        after, previous = result.number, entry_hash
+        yield result, entry_hash
+    hashes: dict[int, str] = {}
+
+    def seen(packed: Packed) -> None:
+        hashes[packed.entry.number] = packed.entry.hash
+
+    chunks = _chunks(_tasks(archive, after, previous, seen))
+    window = IN_FLIGHT * engine.jobs
+    for result in in_order(chunks, engine.executor, work, lost=lost, window=window, deaths=engine.deaths):
+        entry_hash = hashes.pop(result.number)
+        if journal is not None:
+            journal.add(result, entry_hash)
+        yield result, entry_hash
+
+
+def _tasks(archive: Archive, after: int, previous: str, seen: Callable[[Packed], None]) -> Iterator[Task]:
+    for packed in archive.packed(after):
+        seen(packed)
+        shared = archive.shared(packed)
+        yield Task(packed, tuple(shared.items()), packed.entry.follows(previous))
+        previous = packed.entry.hash
+
+
+def _chunks(tasks: Iterable[Task]) -> Iterator[Chunk[Task]]:
+    """Texts that entries of one chunk share travel once."""
+    source = iter(tasks)
+    while items := tuple(islice(source, CHUNK)):
+        shared = {digest: len(text) for task in items for digest, text in task.shared}
+        yield Chunk(items, sum(len(task.packed.rest) for task in items) + sum(shared.values()))
+
+
+def _count(audit: Audit, result: Audited) -> None:
+    if result.broken:
+        audit.counts["broken"] += 1
+        if len(audit.broken) < MOST_NAMED:
+            audit.broken.append(Problem(result.number, result.source, result.broken))
+        return
+    audit.counts["changed" if result.changed else "holds"] += 1
+    then, now = result.then, result.now
+    if then is None or now is None:
+        return
+    if result.changed:
+        audit.worse += then.exit_code != 3 and now.exit_code == 3
+        if len(audit.changed) < MOST_NAMED:
+            words = f"exit {then.exit_code} then, {now.exit_code} now"
+            audit.changed.append(
+                Problem(result.number, result.source, f"{words}: {', '.join(now.failed or then.failed)}")
+            )
+    if now.exit_code == 0:
+        line = audit.versions.get(now.version)
+        if line is None:
+            audit.versions[now.version] = Timeline(now.at, now.at)
+        else:
+            line.add(now.at)
+
+
+def _engine(arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
+    if arguments.scheduler is None:
+        return local(arguments.jobs)
+    if arguments.jobs is not None:
+        raise UsageError("--jobs and --scheduler exclude each other", where="twinproof audit")
+    return cluster(arguments.scheduler)

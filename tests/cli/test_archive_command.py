@@ -1,0 +1,187 @@
+"""`archive` and `audit` as a user runs them: nothing is lost; what was touched is named, and the rest is judged."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from small_instance import AT, Instance, edited, pki
+from twinproof.cli.main import main
+from twinproof.evidence.bundle import bundle_to_json
+
+COUNT = 70  # more than two chunks
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `root.pem`, `bundles/` and `archive/`; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "root.pem").write_text(pki().root.pem, encoding="ascii")
+    (folder / "bundles").mkdir()
+    evidence = Instance().evidence()
+    for number in range(COUNT):
+        text = bundle_to_json(edited(evidence, source=f"https://prod9-{number}.example", challenge=None))
+        (folder / "bundles" / f"{number:03}.json").write_text(text, encoding="ascii")
+    assert main(["archive", "add", str(folder / "archive"), str(folder / "bundles"), *root(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def archive(made: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    target = tmp_path / "archive"
+    for path in (made / "archive").rglob("*"):
+        copy = target / path.relative_to(made / "archive")
+        if path.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    return target
+
+
+def root(made: Path) -> list[str]:
+    return ["--trust-root", str(made / "root.pem")]
+
+
+def audit(archive: Path, made: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    code = main(["audit", str(archive), *root(made), "--jobs", "2", "--json", *flags])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def spoil(archive: Path, statement: str) -> None:
+    with sqlite3.connect(archive / "index.sqlite") as database:
+        database.execute(statement)
+
+
+def test_an_untouched_archive_holds(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = audit(archive, made, capsys)
+    assert (code, document["counts"]) == (0, {"holds": COUNT})
+    assert document["versions"] == {"1.2.0": {"first": AT, "last": AT, "count": COUNT}}
+
+
+def test_the_text_says_so_too(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(archive), *root(made), "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "EVERY ENTRY HOLDS" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("statement", "number"),
+    [
+        ("UPDATE entries SET rest = x'00' WHERE number = 40", 40),
+        ("UPDATE entries SET rest = substr(rest, 1, 500) WHERE number = 40", 40),
+        ("UPDATE entries SET rest = (SELECT rest FROM entries WHERE number = 41) WHERE number = 40", 40),
+        ("UPDATE entries SET added_at = 0 WHERE number = 40", 40),
+        ("UPDATE entries SET at = 0 WHERE number = 40", 40),
+        ("UPDATE entries SET summary = replace(summary, '\"exit_code\":0', '\"exit_code\":3') WHERE number = 40", 40),
+        ("DELETE FROM entries WHERE number = 40", 41),
+    ],
+)
+def test_what_was_touched_is_named_and_the_rest_is_judged(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str], statement: str, number: int
+) -> None:
+    spoil(archive, statement)
+    code, document = audit(archive, made, capsys)
+    assert code == 3
+    assert [item["number"] for item in document["broken"]] == [number]
+    assert document["counts"]["holds"] == COUNT - 1 - statement.startswith("DELETE")
+
+
+def test_removing_the_newest_entries_is_seen_by_whoever_noted_the_head(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["archive", "list", str(archive)]) == 0
+    head = capsys.readouterr().err.split()[-1]
+    assert audit(archive, made, capsys, "--head", head)[1]["head_found"] is True
+    spoil(archive, f"DELETE FROM entries WHERE number > {COUNT - 5}")
+    assert audit(archive, made, capsys)[0] == 0
+    code, document = audit(archive, made, capsys, "--head", head)
+    assert (code, document["head_found"]) == (3, False)
+
+
+def test_a_verdict_that_changed_is_reported(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = archive.parent / "policy.toml"
+    policy.write_text('[policy]\nversion = "9.9.9"\n', encoding="ascii")
+    code, document = audit(archive, made, capsys, "--policy", str(policy))
+    assert (code, document["counts"]) == (4, {"changed": COUNT})
+    assert "policy.version" in document["changed"][0]["what"]
+    assert main(["audit", str(archive), "--jobs", "1"]) == 3  # under Intel's root none of it is genuine
+
+
+def test_an_interrupted_audit_goes_on_and_counts_nothing_twice(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    flags = ("--journal", str(journal))
+    assert audit(archive, made, capsys, *flags)[1]["counts"] == {"holds": COUNT}
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(lines) == COUNT + 1
+    journal.write_text("".join(lines[:30]) + lines[30][:17], encoding="utf-8")
+    spoil(archive, "UPDATE entries SET rest = x'00' WHERE number < 20")  # judged before the interruption
+    assert audit(archive, made, capsys, *flags)[1]["counts"] == {"holds": COUNT}
+    assert len(journal.read_text(encoding="utf-8").splitlines()) == COUNT + 1
+
+
+def test_a_journal_of_another_audit_is_refused(archive: Path, made: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    command = ["audit", str(archive), "--jobs", "1", "--journal", str(journal)]
+    assert main([*command, *root(made)]) == 0
+    assert main(command) == 2
+
+
+def test_times_and_versions_without_a_proof_are_reported(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    later = tmp_path / "later.json"
+    later.write_text(bundle_to_json(Instance().evidence(at=AT + 7200)), encoding="ascii")
+    assert main(["archive", "add", str(archive), str(later), *root(made)]) == 0
+    assert audit(archive, made, capsys, "--max-gap", "7200")[0] == 0
+    code, document = audit(archive, made, capsys, "--max-gap", "3600")
+    assert (code, document["gaps"]) == (4, [{"from": AT, "to": AT + 7200}])
+
+
+def test_a_file_that_is_no_evidence_costs_no_other_its_place(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    (folder / "1.json").write_text("{", encoding="ascii")
+    (folder / "2.json").write_text(bundle_to_json(Instance().evidence()), encoding="ascii")
+    (folder / "3.json").write_text(bundle_to_json(edited(Instance().evidence(), collateral=None)), encoding="ascii")
+    assert main(["archive", "add", str(tmp_path / "new"), str(folder), *root(made)]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == "1  added\n"
+    assert captured.err.count("not added") == 2
+
+
+def test_what_is_exported_is_what_was_added(archive: Path, made: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    assert main(["archive", "export", str(archive), "--to", str(target)]) == 0
+    added = [path.read_bytes() for path in sorted((made / "bundles").iterdir())]
+    assert [path.read_bytes() for path in sorted(target.iterdir())] == added
+    assert main(["archive", "export", str(archive), "3", "--to", str(tmp_path / "one")]) == 0
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["000003.json"]
+
+
+def test_an_export_names_what_it_cannot_take_out(archive: Path, tmp_path: Path) -> None:
+    spoil(archive, "UPDATE entries SET rest = x'00' WHERE number = 2")
+    assert main(["archive", "export", str(archive), "--to", str(tmp_path / "out")]) == 3
+    assert len(list((tmp_path / "out").iterdir())) == COUNT - 1
+
+
+def test_a_list_shows_the_newest_first(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["archive", "list", str(archive), "--limit", "2", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [entry["number"] for entry in found] == [COUNT, COUNT - 1]
+    assert found[0]["summary"]["version"] == "1.2.0"
+
+
+@pytest.mark.parametrize("flags", [["--jobs", "0"], ["--scheduler", "tcp://127.0.0.1:1", "--jobs", "1"]])
+def test_engines_that_cannot_be_are_refused(archive: Path, flags: list[str]) -> None:
+    assert main(["audit", str(archive), *flags]) == 2
