@@ -51,13 +51,16 @@ class _Contract:
         return bool(self.read(signature, ["bool"], key)[0])
 
     def transfer_owner(self, to: DevAccount, *, accept: bool = True) -> Sent:
-        """In one or two transactions, as the generation wants; without the second unless `accept`. The last one."""
+        """In one or two transactions, as the generation wants; without the second unless `accept`. The last one.
+
+        Whoever has no money gets some first.
+        """
+        if self.chain.ledger.evm.account(self.chain.ledger.head.header, to.address).balance == 0:
+            self.chain.fund(to.address)
         sent = self.send("transferOwnership(address)", to.address)
         if any(log.topics[0] == topic("OwnershipTransferStarted(address,address)") for log in sent.receipt.logs):
             if not accept:
                 return sent
-            if self.chain.ledger.evm.account(self.chain.ledger.head.header, to.address).balance == 0:
-                self.chain.fund(to.address)
             sent = self.send("acceptOwnership()", by=to)
         self.owner = to
         return sent
