@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from contextlib import suppress
+from threading import Lock
 
 from twinproof_devnet.chain.errors import INVALID_PARAMS, INVALID_REQUEST, LIMIT_EXCEEDED, PARSE_ERROR, RpcError
 from twinproof_devnet.chain.lies import told
@@ -31,6 +32,7 @@ class Endpoint:
         self.requests = 0
         """HTTP requests: a batch is one."""
         self.slowness = SLOW_SECONDS
+        self._counting = Lock()
         self._server = LoopbackServer(self.serve)
 
     @property
@@ -57,14 +59,16 @@ class Endpoint:
 
     def serve(self, request: Request) -> Answer:
         """One HTTP request."""
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
+            odd = self.requests % 2 == 1
         if Fault.RPC_DOWN in self.faults:
             raise ConnectionAbortedError
         if Fault.RPC_SLOW in self.faults:
             self._server.closing.wait(self.slowness)
         if Fault.RPC_HTML in self.faults:
             return Answer(b"<!DOCTYPE html><title>Just a moment...</title>", content_type="text/html")
-        if Fault.RATE_LIMITED in self.faults and self.requests % 2:
+        if Fault.RATE_LIMITED in self.faults and odd:
             error = _error(None, RpcError(LIMIT_EXCEEDED, "rate limit exceeded"))
             return Answer(json.dumps(error).encode(), 429, headers={"Retry-After": "1"})
         if request.method != "POST":
@@ -89,7 +93,8 @@ class Endpoint:
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):
             return _error(None, RpcError(INVALID_REQUEST, "invalid request"))
         method, params = message["method"], message.get("params", [])
-        self.calls[method] = self.calls.get(method, 0) + 1
+        with self._counting:
+            self.calls[method] = self.calls.get(method, 0) + 1
         identity = message.get("id")
         try:
             result = told(self.faults, method, self.methods.answer(method, _values(params)))
