@@ -50,7 +50,9 @@ def agreed(block: Header, *, endpoints: tuple[str, ...] = ENDPOINTS) -> AgreedBl
 
 
 def byte_words(slot: bytes, value: bytes) -> dict[bytes, int]:
-    """A `bytes` variable of more than 31 bytes, as Solidity stores it."""
+    """A `bytes` variable, as Solidity stores it."""
+    if len(value) < 32:
+        return {slot: int.from_bytes(value.ljust(31, b"\0") + bytes([2 * len(value)]), "big")}
     chunks = [value[at : at + 32].ljust(32, b"\0") for at in range(0, len(value), 32)]
     words = [2 * len(value) + 1, *(int.from_bytes(chunk, "big") for chunk in chunks)]
     return dict(zip(layout.bytes_slots(slot, len(value)), words, strict=True))

@@ -35,7 +35,7 @@ def test_everything_that_was_not_checked_stands_under_the_verdict() -> None:
     _, _, under = text.partition("\nGENUINE\n")
     for check in verdict.checks:
         if check.status is Status.NOT_CHECKED:
-            assert check.id in under
+            assert check.id in under or f"{check.id.partition('.')[0]}.*" in under
 
 
 def test_the_sentence_follows_the_verdict() -> None:

@@ -171,7 +171,9 @@ class Quorum:
         if count < self.needed:
             if len(self.endpoints) == 1 and self._failures:  # its own words say more
                 raise next(iter(self._failures.values()))
-            raise Unavailable(
+            untrue = any(isinstance(error, RpcUntrue) for error in self._failures.values())
+            kind = RpcUntrue if untrue else Unavailable
+            raise kind(
                 f"only {count} of {len(self.endpoints)} endpoints {did}",
                 where="--chain",
                 got="; ".join(f"{name} {why}" for name, why in sorted(self.dissent.items())),
