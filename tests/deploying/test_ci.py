@@ -188,6 +188,13 @@ def test_the_next_attempt_is_another_record_and_history_stays(ci: Ci) -> None:
     }
 
 
+def test_an_older_version_does_not_land_after_a_newer_one_by_itself(ci: Ci) -> None:
+    ran = ci.run("1.2.0", GITHUB_RUN_ID="107")
+    assert ran.code == 4
+    assert "a newer version was deployed already: got v1.4.0" in ran.err
+    assert not [record for record in ci.records() if record.run.startswith("107")]
+
+
 def test_a_plan_that_is_refused_is_recorded_as_failed_on_every_machine(ci: Ci) -> None:
     ci.pulled()
     ci.world.release("1.5.0")

@@ -162,7 +162,9 @@ class Clock:
         self.now += seconds
 
 
-def wait(live: Live, *answers: Verdict | TwinproofError, compose_hash: bytes | None = None) -> tuple[Verdict, float]:
+def wait(
+    live: Live, *answers: Verdict | TwinproofError, compose_hash: bytes | None = None, device_id: bytes | None = None
+) -> tuple[Verdict, float]:
     """Ask for at most 10 seconds; the last answer repeats. The verdict, and when it came."""
     left, clock = list(answers), Clock()
 
@@ -173,7 +175,12 @@ def wait(live: Live, *answers: Verdict | TwinproofError, compose_hash: bytes | N
         return answer
 
     wanted = live.release.compose_hash if compose_hash is None else compose_hash
-    verdict = wait_attested(ask, compose_hash=wanted, seconds=10, pause=2, sleep=clock.sleep, clock=clock)
+    platform = live.verdict.claims.platform
+    assert platform is not None
+    device_id = platform.device_id if device_id is None else device_id
+    verdict = wait_attested(
+        ask, compose_hash=wanted, device_id=device_id, seconds=10, pause=2, sleep=clock.sleep, clock=clock
+    )
     return verdict, clock.now
 
 
@@ -217,3 +224,8 @@ def test_a_policy_that_refuses_it_is_told_by_its_check(live: Live) -> None:
 def test_a_mistake_of_the_user_does_not_wait(live: Live) -> None:
     with pytest.raises(UsageError):
         wait(live, UsageError("no URL"), live.verdict)
+
+
+def test_the_right_code_on_another_machine_is_not_the_deployment_that_is_waited_for(live: Live) -> None:
+    with pytest.raises(Refused, match="another machine answers at this address"):
+        wait(live, live.verdict, device_id=bytes(32))

@@ -10,6 +10,7 @@ import argparse
 import base64
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from twinproof.deployments.anchor import Mined
 from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.facts import Chain, deployed, failed
 from twinproof.deployments.proof import bundle_digest, proof_digest
+from twinproof.deployments.record import Record
 from twinproof.deployments.summary import summary
 from twinproof.errors import Refused, TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.evidence.bundle import bundle_to_json
@@ -31,7 +33,7 @@ from twinproof.report.style import Style
 from twinproof.sources import clock
 from twinproof.sources.deployment_records import FOLDER, Recorded, write_records
 from twinproof.sources.git import Git, find_repository
-from twinproof.sources.record_push import Change, push_records
+from twinproof.sources.record_push import Change, branch_records, push_records
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
@@ -57,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     facts = facts_of(find_repository(), arguments.tag)
     setup = read_setup(arguments, tag=arguments.tag)
     git = _committing(setup.git)
+    setup = _after(branch_records(git, remote=arguments.remote, branch=facts.branch), setup, arguments)
     try:
         result = deploy(setup, arguments)
     except (TwinproofError, KeyboardInterrupt) as error:
@@ -79,6 +82,26 @@ def run(arguments: argparse.Namespace) -> int:
     codes += [proved.proof.exit_code] if proved.proof is not None else []
     codes += [4] if any(item.record.failure is not None for item in records) else []
     return worst_exit_code(codes)
+
+
+def _after(records: Sequence[Record], setup: Setup, arguments: argparse.Namespace) -> Setup:
+    """With the app id that was recorded last. Raises Refused when a newer version was deployed already.
+
+    A tag's own checkout knows only the records that were there when it was made.
+    """
+    done = [record for record in records if record.failure is None and record.attested is not None]
+    newer = max((record.version for record in done), default=None)
+    if newer is not None and newer > setup.brief.release.version and not arguments.older:
+        raise Refused(
+            "a newer version was deployed already",
+            where=f"v{setup.brief.release.version}",
+            got=f"v{newer}",
+            hint="--older deploys an older one after it, on purpose",
+        )
+    last = max(done, key=lambda record: record.at, default=None)
+    if setup.app_id is not None or last is None or last.attested is None:
+        return setup
+    return replace(setup, app_id=last.attested.app_id)
 
 
 def _prove(setup: Setup, result: Deployed, arguments: argparse.Namespace) -> _Proved:
@@ -123,8 +146,10 @@ def _recorded(setup: Setup, result: Deployed, proved: _Proved, instance: Instanc
             proof=proved.digest,
             at=at,
         )
+        if record.machine != name:
+            raise Refused("another machine answered", where=name, got=record.machine)
     except TwinproofError as refusal:
-        return Recorded(failed(name, release, refusal, step="compare", at=at), bundle)
+        return Recorded(failed(name, release, refusal, step="compare", at=at))
     return Recorded(record, bundle)
 
 

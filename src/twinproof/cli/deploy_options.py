@@ -23,6 +23,9 @@ def add_ci(parser: argparse.ArgumentParser) -> None:
     deploy.add_argument("--tag", metavar="TAG", required=True, help="the version's tag, such as v1.2.0")
     deploy.add_argument("--run", metavar="NAME", help="tells two runs of a version apart (default: CI's, or the time)")
     deploy.add_argument("--remote", metavar="NAME", default="origin", help="where records are pushed (default: origin)")
+    deploy.add_argument(
+        "--older", action="store_true", help="deploy it although a newer version is recorded as deployed"
+    )
     deploy.set_defaults(plan=False, json=False)
     _deploying(deploy)
 

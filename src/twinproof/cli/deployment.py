@@ -120,7 +120,11 @@ def _attested(
         _say(name, "waiting until it attests")
         try:
             verdict = wait_attested(
-                ask, compose_hash=setup.brief.release.compose_hash, seconds=arguments.wait, pause=arguments.poll
+                ask,
+                compose_hash=setup.brief.release.compose_hash,
+                device_id=machine.device_id or b"",  # there is one, or the plan would not be
+                seconds=arguments.wait,
+                pause=arguments.poll,
             )
         except TwinproofError as error:
             return Instance(machine, cvm=cvm, error=error, step="attest")

@@ -19,17 +19,18 @@ def wait_attested(
     ask: Callable[[], Verdict],
     *,
     compose_hash: bytes,
+    device_id: bytes,
     seconds: float,
     pause: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Verdict:
-    """The first verdict that is accepted, fresh and about this hash. `ask` uses a new nonce each time."""
+    """The first verdict that is accepted, fresh, about this hash and this machine. `ask` uses a new nonce each time."""
     end = clock() + seconds
     while True:
         try:
             verdict = ask()
-            reason = _missing(verdict, compose_hash)
+            reason = _missing(verdict, compose_hash, device_id)
         except UsageError:
             raise
         except TwinproofError as error:
@@ -43,7 +44,7 @@ def wait_attested(
         sleep(min(pause, left))
 
 
-def _missing(verdict: Verdict, compose_hash: bytes) -> TwinproofError | None:
+def _missing(verdict: Verdict, compose_hash: bytes, device_id: bytes) -> TwinproofError | None:
     software = verdict.claims.software
     if not verdict.genuine:
         failures = ", ".join(check.id for check in verdict.failures) or "not everything could be checked"
@@ -54,6 +55,14 @@ def _missing(verdict: Verdict, compose_hash: bytes) -> TwinproofError | None:
             where=verdict.name,
             got=software.compose_hash.hex() if software else "none",
             expected=compose_hash.hex(),
+        )
+    platform = verdict.claims.platform
+    if platform is None or platform.device_id != device_id:
+        return Refused(
+            "another machine answers at this address",
+            where=verdict.source,
+            got=platform.device_id.hex() if platform else "none",
+            expected=device_id.hex(),
         )
     if not verdict.accepted:
         failed = verdict.failures[0] if verdict.failures else None

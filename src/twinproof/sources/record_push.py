@@ -22,7 +22,7 @@ from twinproof.sources.deployment_records import FOLDER, Recorded, read_records,
 from twinproof.sources.git import Git
 from twinproof.wire import shown
 
-__all__ = ["Change", "Documents", "push_records"]
+__all__ = ["Change", "Documents", "branch_records", "push_records"]
 
 TRIES = 40
 REMOTE_SECONDS = 120
@@ -70,6 +70,15 @@ def push_records(git: Git, change: Change, *, remote: str, branch: str) -> str:
     raise Unavailable(
         "others were faster each time", where=f"{remote} {branch}", got=f"{TRIES} rejected pushes", hint="run it again"
     )
+
+
+def branch_records(git: Git, *, remote: str, branch: str) -> tuple[Record, ...]:
+    """The records that the remote's branch has now. Raises Unavailable; Malformed when one of them cannot be read."""
+    with _draft(git) as draft:
+        tip = _fetch(draft, remote, branch)
+        draft.git.run("read-tree", "--reset", tip)
+        _check_out(draft, tip, ())
+        return read_records(draft.top / FOLDER).whole()
 
 
 def _sleep(longest: float) -> None:
