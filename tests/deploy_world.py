@@ -45,13 +45,22 @@ class Ran:
 
 @dataclass
 class DeployWorld:
-    chain: DevChain
-    kms: KmsContract
     cloud: CloudWorld
     repository: ToyRepository
-    owner: DevAccount
     directory: Path
     digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def chain(self) -> DevChain:
+        return self.cloud.contracts.chain
+
+    @property
+    def kms(self) -> KmsContract:
+        return self.cloud.contracts.kms
+
+    @property
+    def owner(self) -> DevAccount:
+        return self.cloud.owner
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,11 +90,11 @@ class DeployWorld:
         return built
 
     def _configuration(self, allowed_envs: str) -> str:
-        text = self.cloud.config_path.read_text()
         head = f'release_branch = "{BRANCH}"\n\n[compose]\nfile = "enclave/docker-compose.yml"\n'
         head += 'image = "ghcr.io/example/toy-example"\nname = "toy-example"\n'
         head += f"allowed_envs = [{allowed_envs}]\n" if allowed_envs else ""
-        return f"{head}\n{text}"
+        text = self.cloud.config_path.read_text()
+        return f"{head}\n" + "\n".join(line for line in text.split("\n") if not line.startswith("rpc = "))
 
     def command(self, *arguments: str) -> list[str]:
         trust = () if "render" in arguments else ("--trust-root", str(self.cloud.root_path))
@@ -126,6 +135,4 @@ class DeployWorld:
 def deploy_world(directory: Path, machines: tuple[str, ...] = ("prod5", "prod7", "prod9")) -> Iterator[DeployWorld]:
     """Nothing is deployed and no version is released yet."""
     with CloudWorld.start(machines, directory=directory / "cloud") as cloud:
-        chain, owner = cloud.contracts.chain, DevAccount.create()
-        chain.fund(owner.address, 10)
-        yield DeployWorld(chain, cloud.contracts.kms, cloud, toy_repository(directory), owner, directory)
+        yield DeployWorld(cloud, toy_repository(directory), directory)
