@@ -9,6 +9,8 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 
+from deployment_records import APP_ID, failed, record
+from historical_table import TABLE
 from real_vectors import vectors_directory
 from simulated import AT, host, members, pki, quote
 from small_boot import COMPOSE, VM_CONFIG, Boot, v0_attestation, v1_attestation, v1_members
@@ -18,6 +20,7 @@ from small_image import archive, image
 from small_instance import Instance, statement
 from small_kernel import bzimage
 from twinproof.dcap.pem import pem_certificates
+from twinproof.deployments.journal import Journal, SignedTransaction
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof_devnet.provision import provision
 from twinproof_devnet.sgx_extension import encode_members
@@ -31,6 +34,24 @@ min_tcb_evaluation = 18
 version = "1.2.0"
 """
 _SMALL_FILE = 64 * 1024
+
+
+_CLOUD_ANSWER = json.dumps(
+    {
+        "nodes": [{"teepod_id": 18, "name": "prod9", "device_id": "cd" * 32, "support_onchain_kms": True}],
+        "details": [{"field": "compose_hash", "value": "ab" * 32}, {"field": "device_id", "value": "cd" * 32}],
+        "compose_hash": "ab" * 32,
+        "name": "toy-example",
+        "public_key": "11" * 32,
+        "signature": "22" * 65,
+        "kms_info": {"slug": "kms-base-prod9", "chain_id": 8453, "kms_contract_address": "0x" + "33" * 20},
+    }
+).encode()
+
+
+def _journal() -> bytes:
+    transaction = SignedTransaction(b"\x02\xf8", bytes(20), 3, 21000)
+    return Journal("toy-example", bytes(32), 8453, APP_ID, {"contract": transaction}).to_json().encode()
 
 
 def seeds(name: str) -> tuple[bytes, ...]:
@@ -53,6 +74,11 @@ def _all() -> dict[str, tuple[bytes, ...]]:
     files = image()
     return {
         "quote": quotes,
+        "deployment_record": (record().to_json().encode(), failed().to_json().encode()),
+        "deployment_table": (TABLE.encode(),),
+        "deploy_journal": (_journal(),),
+        "env_file": (b"# secrets\nTOKEN=value\n",),
+        "cloud_answer": (_CLOUD_ANSWER,),
         "pem": (host().pck_chain, collateral["tcb_info_issuer_chain"].encode(), *_real("dcap/pki/*.pem", 2)),
         "certificate": (host().pck.der, pki().root.der, *_real("dcap/pki/*.der", 1)),
         "sgx_extension": (encode_members(host().machine),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable
@@ -18,6 +19,11 @@ from twinproof.dcap.qe_identity import parse_qe_identity
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.tcb_info import parse_tcb_info
 from twinproof.dcap.verify import PLAN, appraise
+from twinproof.deployments.cloud_answers import read_cvm, read_env_key, read_nodes, read_pending, read_provision
+from twinproof.deployments.historical import judge_rows, read_table
+from twinproof.deployments.journal import parse_journal
+from twinproof.deployments.record import parse_record
+from twinproof.deployments.sealed_env import parse_env_file
 from twinproof.dstack.app_compose import parse_app_compose
 from twinproof.dstack.app_info import parse_app_info
 from twinproof.dstack.attestation import parse_versioned_attestation
@@ -38,6 +44,7 @@ from twinproof.dstack.td_hob import parse_witness
 from twinproof.dstack.tdvf import parse_tdvf
 from twinproof.dstack.unmeasured import unmeasured_inputs
 from twinproof.dstack.vm_config import parse_vm_config
+from twinproof.errors import Malformed
 from twinproof.evidence import carrier
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.evidence.statement import parse_statement
@@ -48,6 +55,7 @@ from twinproof.sources.tar_stream import read_tar
 from twinproof.tdx.ccel import parse_ccel
 from twinproof.tdx.quote import parse_quote
 from twinproof.verifier import Verifier
+from twinproof.wire import parse_object
 
 __all__ = ["TARGETS", "Target"]
 
@@ -138,6 +146,17 @@ def _conformance_stream(data: bytes) -> None:
         json.loads(line)
 
 
+def _cloud_answer(data: bytes) -> None:
+    fields = parse_object(data, "answer")
+    for read in (read_nodes, read_provision, read_pending, read_cvm, read_env_key):
+        with contextlib.suppress(Malformed):
+            read(fields)
+
+
+def _deployment_table(data: bytes) -> None:
+    judge_rows(read_table(_text(data), "file"), None)
+
+
 TARGETS: dict[str, Target] = {
     "quote": parse_quote,
     "pem": _pem,
@@ -174,4 +193,9 @@ TARGETS: dict[str, Target] = {
     "policy": _policy,
     "toml": _toml,
     "conformance_stream": _conformance_stream,
+    "deployment_record": lambda data: parse_record(data, "record"),
+    "deployment_table": _deployment_table,
+    "deploy_journal": lambda data: parse_journal(data, "journal"),
+    "env_file": lambda data: parse_env_file(_text(data), "file"),
+    "cloud_answer": _cloud_answer,
 }
