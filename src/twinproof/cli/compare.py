@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from twinproof.cli.collect import Collected, check_targets, collect
 from twinproof.cli.output import style_of
@@ -22,7 +23,7 @@ from twinproof.report.verdict_text import simulated_line
 from twinproof.sources import clock
 from twinproof.verifier import Verdict, Verifier
 
-__all__ = ["run"]
+__all__ = ["Asked", "ask_all", "run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +42,35 @@ def _compare(arguments: argparse.Namespace, settings: Settings, required: frozen
     check_targets(arguments.targets, settings, ra_tls=arguments.ra_tls)
     if arguments.format == "text":
         print(_opening(settings, style), end="", flush=True)
+    asked = ask_all(arguments, settings, required, verifier)
+    collected, proof, verdicts, failures = asked.collected, asked.proof, asked.verdicts, asked.failures
+    write_report_files(arguments, proof, verdicts, failures)
+    if arguments.format == "vsa":
+        print_summary(arguments, proof, verdicts, failures)
+    elif arguments.json:
+        print(json.dumps(_json(proof, verdicts, failures), indent=1))
+    else:
+        print("".join(f"  {line}\n" for line in _fetched(collected, verdicts)))
+        print(proof_text(proof, verdicts, failures, style, now=clock.now(), explain=arguments.explain), end="")
+    return asked.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came back from every target: evidence or errors, verdicts, and the proof where there are two verdicts."""
+
+    collected: Sequence[Collected]
+    verdicts: Sequence[Verdict]
+    failures: Sequence[tuple[str, TwinproofError]]
+    proof: Proof | None
+
+    @property
+    def exit_code(self) -> int:
+        return _exit_code(self.proof, self.verdicts, self.failures)
+
+
+def ask_all(arguments: argparse.Namespace, settings: Settings, required: frozenset[str], verifier: Verifier) -> Asked:
+    """Ask all targets at once, judge and compare what they answer. Raises UsageError."""
     collected = collect(arguments.targets, settings, arguments, chain=True)
     verdicts: list[Verdict] = []
     failures: list[tuple[str, TwinproofError]] = []
@@ -55,15 +85,7 @@ def _compare(arguments: argparse.Namespace, settings: Settings, required: frozen
         except TwinproofError as error:
             failures.append((item.name, error))
     proof = compare(verdicts, required=required) if len(verdicts) > 1 else None
-    write_report_files(arguments, proof, verdicts, failures)
-    if arguments.format == "vsa":
-        print_summary(arguments, proof, verdicts, failures)
-    elif arguments.json:
-        print(json.dumps(_json(proof, verdicts, failures), indent=1))
-    else:
-        print("".join(f"  {line}\n" for line in _fetched(collected, verdicts)))
-        print(proof_text(proof, verdicts, failures, style, now=clock.now(), explain=arguments.explain), end="")
-    return _exit_code(proof, verdicts, failures)
+    return Asked(collected, verdicts, failures, proof)
 
 
 def _opening(settings: Settings, style: Style) -> str:

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from twinproof import __version__
 from twinproof.cli import options
+from twinproof.cli.examples import EXAMPLES
 from twinproof.errors import TwinproofError
 from twinproof.wire import shown
 
@@ -58,7 +59,14 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
     for name, (summary, add) in options.COMMANDS.items():
         if only and name != only:
             continue
-        add(commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
+        parser_of_it = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"examples:\n{EXAMPLES[name]}" if name in EXAMPLES else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add(parser_of_it)
     return parser
 
 

@@ -149,6 +149,33 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     _judging(parser)
 
 
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", metavar="URL|FILE", nargs="+", help=f"two or more of: {TARGET_HELP}")
+    parser.add_argument(
+        "--interval", metavar="SECONDS", type=float, default=300.0, help="from one round to the next (default: 300)"
+    )
+    parser.add_argument(
+        "--rounds", metavar="N", type=int, help="end after so many rounds, with the last one's exit code"
+    )
+    parser.add_argument("--archive", metavar="DIR", help="add the evidence of every round to this archive")
+    parser.add_argument("--webhook", metavar="URL", help="post a JSON object here when the verdict changes")
+    parser.add_argument(
+        "--command", metavar="COMMAND", dest="notify", help="run this, the JSON on its input, when the verdict changes"
+    )
+    _judging(parser)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "check", metavar="CHECK_ID", nargs="?", help="such as dcap.pck_chain (default: list all of them)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="print what this shell reads")
+
+
 def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", metavar="URL|FILE", nargs="+", help=f"two or more of: {TARGET_HELP}")
     _judging(parser)
@@ -358,6 +385,9 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     ),
     "power": ("show who can change what runs as an app, and how fast", chain_options.power),
     "chain": ("allow a version or a machine on chain, or deploy an app's contract", _chain),
+    "watch": ("repeat a comparison, and tell when its verdict changes", _watch),
+    "explain": ("say what a check proves, and what an attacker gains without it", _explain),
+    "completion": ("print the completion of a shell", _completion),
     "archive": ("keep evidence, and take it out again, byte for byte", archive_options.add_archive),
     "audit": ("judge everything in an archive again, each at its own time", archive_options.add_audit),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),

@@ -1,0 +1,166 @@
+"""`twinproof watch`: the same comparison again and again, a line per round, and a word when the verdict changes.
+
+It reads and tells, and changes nothing at any instance. A signal ends it after what is being written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+
+from twinproof.cli.compare import Asked, ask_all
+from twinproof.cli.second_opinion import second_opinion
+from twinproof.cli.settings import Settings, read_settings
+from twinproof.comparison import required_comparisons
+from twinproof.errors import TwinproofError, UsageError
+from twinproof.evidence.bundle import bundle_to_json
+from twinproof.report.outcome import outcome_text
+from twinproof.report.verdict_text import time_text
+from twinproof.sources import clock
+from twinproof.sources.archive.entry import summary_of
+from twinproof.sources.archive.store import Archive, New
+from twinproof.sources.http import HttpClient
+from twinproof.sources.limits import Limits
+from twinproof.sources.notify import Notice, by_command, by_webhook, notify
+from twinproof.verdict import Status
+from twinproof.verifier import Verifier
+
+__all__ = ["run"]
+
+SHORTEST = 1.0  # seconds between rounds
+SCHEMA = "twinproof/change/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What has to be the same in two rounds for nothing to have changed."""
+
+    outcome: str
+    exit_code: int
+    failed: tuple[str, ...]
+    unavailable: tuple[str, ...]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if len(arguments.targets) < 2:
+        raise UsageError("nothing to compare", got="1 target", expected="at least 2")
+    if not arguments.interval >= SHORTEST:
+        raise UsageError("too short an interval", where="--interval", got=f"{arguments.interval}", expected="1 or more")
+    for given, flag in (
+        (arguments.explain, "--explain"),
+        (arguments.html, "--html"),
+        (arguments.junit, "--junit"),
+        (arguments.sarif, "--sarif"),
+        (arguments.format, "--format"),
+        (arguments.sign_key, "--sign-key"),
+    ):
+        if given:
+            raise UsageError(f"watch prints one line per round, so it knows no {flag}", where="twinproof watch")
+    settings = read_settings(arguments)
+    required = required_comparisons(settings.required_comparisons)
+    notices = _notices(arguments)
+    with second_opinion(arguments) as opinion, _until_a_signal() as ended:
+        verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)
+        before, rounds, code = None, 0, 0
+        while not ended.is_set():
+            asked = ask_all(arguments, settings, required, verifier)
+            now, code, rounds = _state(asked), asked.exit_code, rounds + 1
+            _report(arguments, settings, asked, now, before)
+            if before is not None and now != before:
+                _tell(notices, _change(now, before), ended)
+            before = now
+            if rounds == arguments.rounds or ended.wait(arguments.interval):
+                break
+    return code if rounds == arguments.rounds else 0
+
+
+def _notices(arguments: argparse.Namespace) -> list[Notice]:
+    found: list[Notice] = []
+    if arguments.webhook is not None:
+        client = HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file)
+        found.append(by_webhook(arguments.webhook, client))
+    if arguments.notify is not None:
+        found.append(by_command(arguments.notify))
+    return found
+
+
+@contextmanager
+def _until_a_signal() -> Iterator[threading.Event]:
+    """Set by SIGINT and SIGTERM; what they did before comes back at the end."""
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    handlers = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _state(asked: Asked) -> State:
+    checks = [check for verdict in asked.verdicts for check in verdict.checks]
+    checks += asked.proof.checks if asked.proof is not None else ()
+    return State(
+        outcome=outcome_text(asked.proof, asked.failures),
+        exit_code=asked.exit_code,
+        failed=tuple(sorted({check.id for check in checks if check.status is Status.FAIL})),
+        unavailable=tuple(name for name, _ in asked.failures),
+    )
+
+
+def _report(arguments: argparse.Namespace, settings: Settings, asked: Asked, now: State, before: State | None) -> None:
+    changed = before is not None and now != before
+    if arguments.json:
+        print(json.dumps({"at": clock.now(), **_plain(now), "changed": changed}), flush=True)
+    else:
+        simulated = "SIMULATED HARDWARE  " if settings.simulated else ""
+        why = ", ".join((*now.failed, *(f"nothing from {name}" for name in now.unavailable)))
+        word = "CHANGED  " if changed else ""
+        print(f"{time_text(clock.now())}  {simulated}{word}{now.outcome}{f' ({why})' if why else ''}", flush=True)
+    if arguments.archive is not None:
+        _keep(arguments.archive, asked)
+
+
+def _keep(folder: str, asked: Asked) -> None:
+    """An archive that cannot be written to is told, and ends nothing: the watch goes on."""
+    found = [
+        New(bundle_to_json(replace(verdict.evidence, stored=False)).encode(), verdict.source, summary_of(verdict))
+        for verdict in asked.verdicts
+        if verdict.evidence.collateral is not None and verdict.evidence.fetched_at is not None
+    ]
+    try:
+        with Archive(folder, write=True) as archive:
+            list(archive.add(found, clock=clock.now))
+    except TwinproofError as error:
+        print(f"twinproof: not archived: {error}", file=sys.stderr)
+
+
+def _plain(state: State) -> dict[str, object]:
+    return {
+        "outcome": state.outcome,
+        "exit_code": state.exit_code,
+        "failed": list(state.failed),
+        "unavailable": list(state.unavailable),
+    }
+
+
+def _change(now: State, before: State) -> bytes:
+    document = {"schema": SCHEMA, "at": clock.now(), "before": _plain(before), "now": _plain(now)}
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def _tell(notices: Sequence[Notice], message: bytes, ended: threading.Event) -> None:
+    for notice in notices:
+        error = notify(notice, message, pause=ended.wait)
+        if error is not None:
+            print(f"twinproof: nobody was told: {error}", file=sys.stderr)
