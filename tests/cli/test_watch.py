@@ -126,10 +126,14 @@ def test_a_webhook_that_refuses_is_asked_again(files: list[Path]) -> None:
 def test_nobody_is_asked_for_ever() -> None:
     pauses: list[float] = []
 
+    def pause(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
     def never(_message: bytes) -> None:
         raise Unavailable("no")
 
-    assert isinstance(notify(never, b"", pause=lambda seconds: bool(pauses.append(seconds))), Unavailable)
+    assert isinstance(notify(never, b"", pause=pause), Unavailable)
     assert tuple(pauses) == PAUSES
     assert isinstance(notify(never, b"", pause=lambda _: True), Unavailable)
 

@@ -72,7 +72,7 @@ def _fish() -> str:
         if path:
             seen = " ; and ".join(f"__fish_seen_subcommand_from {word}" for word in path)
             flags = [word.removeprefix("--") for word in follow if word.startswith("--")]
-            names = [word for word in follow if not word.startswith("--")]
+            below = [word for word in follow if not word.startswith("--")]
             lines += [f"complete -c twinproof -n '{seen}' -l {flag}" for flag in flags]
-            lines += [f"complete -c twinproof -n '{seen}' -a '{' '.join(names)}'"] if names else []
+            lines += [f"complete -c twinproof -n '{seen}' -a '{' '.join(below)}'"] if below else []
     return "\n".join(lines) + "\n"
