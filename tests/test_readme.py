@@ -20,6 +20,7 @@ VOLATILE = (
     (r"(?<=127\.0\.0\.1:)\d+", "PORT"),
     (r"[0-9a-f]{64}", "HEX"),
     (r"0x[0-9a-f]{40}", "ADDRESS"),
+    (r"0x[0-9a-f]{11,}…", "HEX…"),
     (r"\b[0-9a-f]{11,}…", "HEX…"),
     (r"\b[0-9a-f]{12}\b", "HEX"),
     (r"quote, \d{4} bytes", "quote, SIZE bytes"),  # DER signatures have 70 to 72 bytes

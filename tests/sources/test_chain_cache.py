@@ -132,7 +132,7 @@ def test_an_entry_that_is_no_log_is_read_from_the_chain_again(path: Path) -> Non
     with endpoint(StubNode(logs=[added(10)])) as asked:
         read(asked, ChainCache(path))
         database = sqlite3.connect(path)
-        database.execute("UPDATE logs SET entry = replace(entry, '\"0xa', '\"0xb')")
+        database.execute("UPDATE logs SET block_hash = substr(block_hash, 2)")
         database.commit()
         database.close()
         assert read(asked, ChainCache(path, warn=warnings.append)) == [10]

@@ -8,7 +8,6 @@ block that both have is dropped. A cache is no authority: logs are checked when 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import threading
@@ -17,16 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinproof.chain.log import Log, parse_log
-from twinproof.chain.values import hex_data, hex_quantity
+from twinproof.chain.log import Log
 from twinproof.errors import Malformed
 from twinproof.sources.disk import make_private_directory
 from twinproof.sources.log_scan import Chunk, LogFilter, check_logs
-from twinproof.wire import parse_object
 
 __all__ = ["ChainCache", "Kept", "ScanKey"]
 
-SCHEMA = 1
+SCHEMA = 2
 BUSY_SECONDS = 10.0
 """How long to wait for another process that writes."""
 _TABLES = """
@@ -36,7 +33,8 @@ CREATE TABLE IF NOT EXISTS scans (
 );
 CREATE TABLE IF NOT EXISTS logs (
   scan INTEGER NOT NULL REFERENCES scans (id) ON DELETE CASCADE, block INTEGER NOT NULL, position INTEGER NOT NULL,
-  entry TEXT NOT NULL, PRIMARY KEY (scan, block, position)
+  address BLOB NOT NULL, topics BLOB NOT NULL, data BLOB NOT NULL, block_hash BLOB NOT NULL,
+  transaction_hash BLOB NOT NULL, transaction_index INTEGER NOT NULL, PRIMARY KEY (scan, block, position)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -102,8 +100,10 @@ class ChainCache:
         if row is None:
             return None
         scan, first, last, anchor, anchor_hash = row
-        entries = self._database.execute(
-            "SELECT entry FROM logs WHERE scan = ? ORDER BY block, position", (scan,)
+        rows = self._database.execute(
+            "SELECT address, topics, data, block, block_hash, transaction_hash, transaction_index, position FROM logs "
+            "WHERE scan = ? ORDER BY block, position",
+            (scan,),
         ).fetchall()
         if not (
             all(isinstance(value, int) for value in (first, last, anchor))
@@ -112,7 +112,7 @@ class ChainCache:
             and 0 <= first <= last <= anchor
         ):
             raise Malformed("a scan of the wrong form", where="cache")
-        logs = tuple(parse_log(parse_object(str(entry), "cache")) for (entry,) in entries)
+        logs = tuple(map(_log, rows))
         check_logs(logs, key.filter, first, last)
         return Kept(first, last, anchor, anchor_hash, logs)
 
@@ -134,8 +134,9 @@ class ChainCache:
                     (chunk.last, anchor, anchor_hash, scan),
                 )
             database.executemany(
-                "INSERT INTO logs (scan, block, position, entry) VALUES (?, ?, ?, ?)",
-                [(scan, log.block_number, log.log_index, _entry(log)) for log in chunk.logs],
+                "INSERT INTO logs (scan, block, position, address, topics, data, block_hash, transaction_hash, "
+                "transaction_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(scan, log.block_number, log.log_index, *_columns(log)) for log in chunk.logs],
             )
 
     def cut(self, key: ScanKey, last: int) -> None:
@@ -270,17 +271,32 @@ def _fact(names: Sequence[object]) -> str:
     return " ".join(map(str, names))
 
 
-def _entry(log: Log) -> str:
-    """The log as eth_getLogs gives it, so that one reader reads both."""
-    return json.dumps(
-        {
-            "address": hex_data(log.address),
-            "topics": [hex_data(topic) for topic in log.topics],
-            "data": hex_data(log.data),
-            "blockNumber": hex_quantity(log.block_number),
-            "blockHash": hex_data(log.block_hash),
-            "transactionHash": hex_data(log.transaction_hash),
-            "transactionIndex": hex_quantity(log.transaction_index),
-            "logIndex": hex_quantity(log.log_index),
-        }
+def _columns(log: Log) -> tuple[bytes, bytes, bytes, bytes, bytes, int]:
+    return (
+        log.address,
+        b"".join(log.topics),
+        log.data,
+        log.block_hash,
+        log.transaction_hash,
+        log.transaction_index,
     )
+
+
+def _log(row: Sequence[object]) -> Log:
+    """Raises Malformed for what no log has: columns of SQLite hold what somebody put into them."""
+    address, topics, data, block, block_hash, transaction, index, position = row
+    if (
+        isinstance(address, bytes)
+        and isinstance(topics, bytes)
+        and isinstance(data, bytes)
+        and isinstance(block_hash, bytes)
+        and isinstance(transaction, bytes)
+        and isinstance(block, int)
+        and isinstance(index, int)
+        and isinstance(position, int)
+        and (len(address), len(block_hash), len(transaction), len(topics) % 32) == (20, 32, 32, 0)
+        and min(block, index, position) >= 0
+    ):
+        words = tuple(topics[start : start + 32] for start in range(0, len(topics), 32))
+        return Log(address, words, data, block, block_hash, transaction, index, position)
+    raise Malformed("an entry that is no log", where="cache")
