@@ -117,6 +117,16 @@ def test_a_node_that_no_builder_writes_is_refused(node: object, reason: str) -> 
         lookup(keccak256(raw), b"\1" * 4, [raw], "proof")
 
 
+@pytest.mark.parametrize("depth", [10, 400, 5000])
+def test_a_node_nested_deeply_is_refused_before_anything_runs_out_of_stack(depth: int) -> None:
+    raw = b"\x80"
+    for _ in range(depth):
+        size = len(raw).to_bytes(3, "big").lstrip(b"\0")
+        raw = (bytes([0xC0 + len(raw)]) if len(raw) < 56 else bytes([0xF7 + len(size)]) + size) + raw
+    with pytest.raises(Malformed, match=r"nested too deeply|not RLP"):
+        lookup(keccak256(raw), b"\1" * 4, [raw], "proof")
+
+
 def test_a_short_node_may_not_be_named_by_its_hash() -> None:
     leaf = bytes(rlp.encode([b"\x20\x11", b"v"]))
     branch = [*BRANCH]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 
+import small_chain
 from deployment_records import APP_ID, failed, record
 from historical_table import TABLE
 from real_vectors import vectors_directory
 from simulated import AT, host, members, pki, quote
+from small_answers import hashed, header_json, log_json, receipt_json, receipt_leaf
 from small_boot import COMPOSE, VM_CONFIG, Boot, v0_attestation, v1_attestation, v1_members
 from small_cbor import cbor, checksums, document, in_vm_config
 from small_firmware import firmware
 from small_image import archive, image
 from small_instance import Instance, statement
 from small_kernel import bzimage
+from twinproof.chain.abi import encode_words
+from twinproof.chain.contracts import KMS_INFO
+from twinproof.chain.rlp_items import encode
 from twinproof.dcap.pem import pem_certificates
 from twinproof.deployments.journal import Journal, SignedTransaction
 from twinproof.evidence.bundle import bundle_to_json
@@ -59,6 +65,25 @@ def seeds(name: str) -> tuple[bytes, ...]:
     return _all()[name]
 
 
+def _chain_seeds() -> dict[str, tuple[bytes, ...]]:
+    whole = small_chain.proved()
+    bare = replace(whole, proof=None, plain=small_chain.plain())
+    assert whole.proof is not None
+    assert whole.allowed_by is not None
+    assert whole.allowed_by.receipt is not None
+    answer = encode_words(KMS_INFO.outputs, (b"\2" * 33, b"key", b"quote", b"log"))
+    return {
+        "chain_evidence": tuple(json.dumps(item.to_json()).encode() for item in (whole, bare)),
+        "chain_log": (json.dumps(log_json()).encode(),),
+        "chain_header": (json.dumps(hashed(header_json(21))).encode(),),
+        "chain_receipt": (json.dumps(receipt_json()).encode(),),
+        "chain_answer": (answer,),
+        "chain_revert": (bytes.fromhex("08c379a0") + encode_words(("string",), ("no",)), b""),
+        "trie_node": (encode([b"\x20" + bytes(32), b"value"]), *whole.proof.app.nodes[:1]),
+        "trie_receipt": (receipt_leaf(),),
+    }
+
+
 @cache
 def _all() -> dict[str, tuple[bytes, ...]]:
     boot = Boot()
@@ -72,7 +97,7 @@ def _all() -> dict[str, tuple[bytes, ...]]:
         {"app_id": "11" * 20, "tcb_info": json.dumps({"event_log": boot.entries(), "app_compose": COMPOSE})}
     )
     files = image()
-    return {
+    return _chain_seeds() | {
         "quote": quotes,
         "deployment_record": (record().to_json().encode(), failed().to_json().encode()),
         "deployment_table": (TABLE.encode(),),

@@ -7,7 +7,18 @@ import io
 import json
 from collections.abc import Callable
 
+import small_chain
 from simulated import AT, pki
+from twinproof.chain.abi import read_answer
+from twinproof.chain.block import parse_header
+from twinproof.chain.contracts import KMS_INFO
+from twinproof.chain.evidence import parse_evidence
+from twinproof.chain.log import parse_log
+from twinproof.chain.plan import PLAN as CHAIN_PLAN
+from twinproof.chain.receipt import parse_receipt
+from twinproof.chain.receipt_proof import ReceiptProof, proved_logs
+from twinproof.chain.trie import lookup
+from twinproof.chain.verify import check_chain
 from twinproof.cli import configuration
 from twinproof.conformance.stream import answers
 from twinproof.dcap.certificates import load_certificate
@@ -48,12 +59,14 @@ from twinproof.errors import Malformed
 from twinproof.evidence import carrier
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.evidence.statement import parse_statement
+from twinproof.keccak import keccak256
 from twinproof.ledger import Ledger
 from twinproof.memo import Memo
 from twinproof.sources.files import evidence_from_bytes
 from twinproof.sources.tar_stream import read_tar
 from twinproof.tdx.ccel import parse_ccel
 from twinproof.tdx.quote import parse_quote
+from twinproof.verdict import Step
 from twinproof.verifier import Verifier
 from twinproof.wire import parse_object
 
@@ -141,6 +154,14 @@ def _policy(data: bytes) -> None:
     configuration._parsed(data, "policy", configuration._policy)
 
 
+def _chain_evidence(data: bytes) -> None:
+    """What is said of a chain, in a file: no step may raise anything but what the ledger records."""
+    evidence = parse_evidence(parse_object(data, "chain"))
+    ledger = Ledger((*CHAIN_PLAN, Step("policy.chain", "", "", "")))
+    check_chain(evidence, small_chain.ATTESTED, small_chain.TRUSTED, ledger, at=small_chain.AT)
+    assert len(ledger.checks()) == len(CHAIN_PLAN) + 1
+
+
 def _conformance_stream(data: bytes) -> None:
     for line in answers([b'"path"' if b'"/' in data else data]):  # no path of this machine is opened
         json.loads(line)
@@ -198,4 +219,12 @@ TARGETS: dict[str, Target] = {
     "deploy_journal": lambda data: parse_journal(data, "journal"),
     "env_file": lambda data: parse_env_file(_text(data), "file"),
     "cloud_answer": _cloud_answer,
+    "chain_evidence": _chain_evidence,
+    "chain_log": lambda data: parse_log(parse_object(data, "log")),
+    "chain_header": lambda data: parse_header(parse_object(data, "block")).rlp,
+    "chain_receipt": lambda data: parse_receipt(parse_object(data, "receipt")),
+    "chain_answer": lambda data: read_answer(KMS_INFO, data, reverted=False),
+    "chain_revert": lambda data: read_answer(KMS_INFO, data, reverted=True),
+    "trie_node": lambda data: lookup(keccak256(data), bytes(32), [data], "proof"),
+    "trie_receipt": lambda data: proved_logs(ReceiptProof(0, (data,)), keccak256(data), "receipt"),
 }

@@ -13,6 +13,8 @@ from twinproof.keccak import INSTALL
 
 __all__ = ["Item", "byte_strings", "decode", "encode", "integer"]
 
+_MAX_DEPTH = 8
+"""A receipt has four levels; readers of what is nested deeper would run out of stack."""
 Item: TypeAlias = "bytes | Sequence[Item]"
 
 
@@ -36,7 +38,12 @@ def decode(data: bytes, where: str) -> Item:
         item: Item = rlp.decode(data)
     except (rlp.DecodingError, RecursionError) as error:
         raise Malformed("not RLP", where=where, got=f"{len(data)} bytes") from error
-    return item
+    level: Sequence[Item] = (item,)
+    for _ in range(_MAX_DEPTH):
+        level = [part for inner in level if not isinstance(inner, bytes) for part in inner]
+        if not level:
+            return item
+    raise Malformed("RLP nested too deeply", where=where, expected=f"at most {_MAX_DEPTH} levels")
 
 
 def byte_strings(item: Item, where: str, *, count: int | None = None) -> tuple[bytes, ...]:
