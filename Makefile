@@ -16,8 +16,9 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# ARGUMENTS=--keep leaves the simulated world running afterwards.
 demo: setup
-	$(BIN)/python -m twinproof_devnet demo
+	$(BIN)/python -m twinproof_devnet demo $(ARGUMENTS)
 
 test: setup
 	$(BIN)/python -m pytest

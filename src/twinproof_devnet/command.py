@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     push.add_argument("--checkout", type=Path, metavar="DIR", help="default: the repository of the devnet itself")
     push.add_argument("--git-sha", required=True, metavar="SHA", help="40 hex digits, baked into the image")
     push.add_argument("--build-time", required=True, metavar="TIME", help="YYYY-MM-DDThh:mm:ssZ, baked into the image")
-    commands.add_parser("demo", help="the main job on simulated machines, then three lies being caught")
+    demo = commands.add_parser("demo", help="a release, its upgrade, the proof, and three lies being caught")
+    demo.add_argument("--keep", action="store_true", help="afterwards leave it running until Ctrl-C")
     commands.add_parser("faults", help="list the faults")
     corpus = commands.add_parser("corpus", help="write conformance cases for verifiers into a new directory")
     corpus.add_argument("directory", type=Path, metavar="DIR")
@@ -74,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.command == "corpus":
         return _corpus(parsed.directory, parsed.at)
     if parsed.command == "demo":
-        from twinproof_devnet import demo  # noqa: PLC0415  (only when asked for)
+        from twinproof_devnet.story import upgrade  # noqa: PLC0415  (only when asked for)
 
-        return demo.run()
+        return upgrade.run(keep=parsed.keep)
     if parsed.command == "push":
         return _push(parsed)
     if parsed.cloud:

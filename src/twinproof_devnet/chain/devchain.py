@@ -17,7 +17,7 @@ from twinproof_devnet.chain.log_filter import Limits
 from twinproof_devnet.chain.signing import sign
 from twinproof_devnet.chain.state_methods import NodeMethods, next_base_fee
 
-__all__ = ["CHAIN_ID", "MULTICALL3", "DevChain", "Reverted", "Sent"]
+__all__ = ["BLOCK_SECONDS", "CHAIN_ID", "MULTICALL3", "DevChain", "Reverted", "Sent"]
 
 CHAIN_ID = 31337
 """What local chains have everywhere. With Base's 8453 a record or a signature could be taken for one of Base."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinproof_devnet.app_process import AppError
-from twinproof_devnet.chain.devchain import CHAIN_ID
+from twinproof_devnet.chain.devchain import BLOCK_SECONDS, CHAIN_ID
 from twinproof_devnet.cloud.world import MACHINES, CloudWorld
 from twinproof_devnet.faults import FaultAt
 from twinproof_devnet.stopping import told_to_stop
@@ -35,7 +35,8 @@ def up(machines: Sequence[str], fault_texts: Sequence[str], directory: Path | No
         for item in faults:
             print(f"{'fault':<12} {item}: {item.fault.description}")
         print("\nCtrl-C stops it.", flush=True)
-        stop.wait()
+        while not stop.wait(BLOCK_SECONDS):
+            world.contracts.chain.mine()
     print("stopped")
     return 0
 
