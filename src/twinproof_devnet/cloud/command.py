@@ -48,7 +48,7 @@ def announcement(world: CloudWorld) -> list[str]:
     found += [
         ("cloud API", world.service.url),
         ("API key", str(world.key_path)),
-        ("chain RPC", f"{contracts.rpc_url}  chain id {contracts.chain_id}"),
+        ("chain RPC", f"{', '.join(contracts.rpc_urls)}  chain id {contracts.chain_id}"),
         ("KMS", f"0x{contracts.kms_contract.hex()}"),
         ("KMS root", world.kms.root_public_key.hex()),
         ("owner", f"{world.owner.checksum_address}  has money; its key: {world.owner_key_path}"),

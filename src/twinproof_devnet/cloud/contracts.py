@@ -10,10 +10,14 @@ from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.contracts_now import ContractsNow
 from twinproof_devnet.chain.devchain import CHAIN_ID, DevChain
 from twinproof_devnet.chain.governance import KmsContract
+from twinproof_devnet.faults import Fault
 from twinproof_devnet.image import Image
 from twinproof_devnet.kms import Kms
 
 __all__ = ["Contracts"]
+
+
+_ENDPOINTS = 3
 
 
 class Contracts(ContractsNow):
@@ -34,6 +38,20 @@ class Contracts(ContractsNow):
         contract.allow_image(Image().os_image_hash)
         chain.settle()
         return cls(contract)
+
+    def switch(self, fault: Fault, endpoint: str | None, *, on: bool) -> None:
+        """Switch a fault on or off, at rpc1, rpc2 or rpc3, or at all of them. Raises ValueError for another name."""
+        endpoints = {f"rpc{number}": one for number, one in enumerate(self.chain.endpoints(_ENDPOINTS), start=1)}
+        if endpoint is not None and endpoint not in endpoints:
+            raise ValueError(f"fault {fault}: there is no endpoint {endpoint}; there are: {', '.join(endpoints)}")
+        for name, one in endpoints.items():
+            if endpoint in {None, name}:
+                one.switch(fault, on=on)
+
+    @property
+    def rpc_urls(self) -> list[str]:
+        """Of the endpoints: one alone is only its own word."""
+        return [endpoint.url for endpoint in self.chain.endpoints(_ENDPOINTS)]
 
     def close(self) -> None:
         self.chain.close()

@@ -21,7 +21,7 @@ from twinproof_devnet.cloud.node import Node, node_number
 from twinproof_devnet.cloud.on_chain import OnChain
 from twinproof_devnet.cloud.service import CloudService
 from twinproof_devnet.collateral_service import CollateralService
-from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt, Place, active
+from twinproof_devnet.faults import CHAIN_FAULTS, FRONT_FAULTS, Fault, FaultAt, Place, active
 from twinproof_devnet.kms import Kms
 from twinproof_devnet.machine import Machine
 from twinproof_devnet.pki import Pki
@@ -76,7 +76,7 @@ class CloudWorld:
 
         Raises ValueError for machines that cannot be.
         """
-        check_machines(machines, faults)
+        check_machines(machines, [item for item in faults if item.fault not in CHAIN_FAULTS])
         with ExitStack() as resources:
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
             kms = Kms.create(_now())
@@ -109,9 +109,13 @@ class CloudWorld:
     def switch(self, fault: Fault, machine: str | None = None, *, on: bool = True) -> None:
         """Switch a fault on or off, at one machine or everywhere. What boots because of it does so in the background.
 
-        What was switched on everywhere is switched off everywhere. Raises ValueError for a machine that there is not.
+        What was switched on everywhere is switched off everywhere. Faults of the chain's endpoints are at rpc1, rpc2 or
+        rpc3. Raises ValueError for a machine or an endpoint that there is not.
         """
         item = FaultAt(fault, machine)
+        if fault in CHAIN_FAULTS:
+            self.contracts.switch(fault, machine, on=on)
+            return
         check_machines(list(self.nodes), [item])
         others = tuple(other for other in self.faults if other != item)
         before, self.faults = self.faults, (*others, item) if on else others
@@ -150,7 +154,8 @@ class CloudWorld:
             device_id = node.host.device_id.hex()
             lines += ["", f"[machines.{name}]", f'region = "{node.region}"', f'device_id = "{device_id}"']
         kms = self.contracts.kms_contract.hex()
-        lines += ["", "[chain]", f'rpc = ["{self.contracts.rpc_url}"]', f'kms = "0x{kms}"']
+        urls = ", ".join(f'"{url}"' for url in self.contracts.rpc_urls)
+        lines += ["", "[chain]", f"rpc = [{urls}]", f'kms = "0x{kms}"']
         lines += [f"chain_id = {self.contracts.chain_id}"]
         self.config_path.write_text("\n".join(lines) + "\n")
 

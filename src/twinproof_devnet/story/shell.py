@@ -29,19 +29,26 @@ class Shell:
     def say(self, text: str, *, indent: str = "  ") -> None:
         print("\n".join(wrap(text, 78, initial_indent=indent, subsequent_indent=indent + "  ")), flush=True)
 
-    def run(self, *command: str, expected: int = 0, show: str = "both", last: int | None = None) -> str:
-        """stdout. `show` is `both`, `out`, `err` or `none`; of stdout only the `last` lines, when it is said."""
+    def run(self, *command: str, expected: int = 0, show: str = "both") -> str:
+        """stdout. `show` is `both` or `err`."""
         self._typed(command)
         done = self._done(command)
         if done.returncode != expected:
-            show, last = "both", None
-        if show in {"both", "err"} and done.stderr:
+            show = "both"
+        if done.stderr:
             print(done.stderr.rstrip())
-        if show in {"both", "out"} and done.stdout:
-            lines = done.stdout.rstrip("\n").split("\n")
-            print("\n".join(lines if last is None else lines[-last:]))
+        if show == "both" and done.stdout:
+            print(done.stdout.rstrip())
         self._expect(done.returncode, expected)
         return done.stdout
+
+    def quietly(self, *command: str) -> None:
+        """Shown only when it does not end as it has to."""
+        done = self._done(command)
+        if done.returncode:
+            self._typed(command)
+            print(done.stderr + done.stdout)
+            self._expect(done.returncode, 0)
 
     def caught(self, *command: str, expected: int) -> None:
         """A command with --json that has to fail: which checks caught what."""

@@ -9,6 +9,7 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
+from twinproof_devnet.chain.governance import AppContract
 from twinproof_devnet.cloud.command import announcement
 from twinproof_devnet.cloud.world import CloudWorld
 from twinproof_devnet.collateral import utc
@@ -100,6 +101,8 @@ class Story:
         what = ("--tag", f"v{version}", "--image-digest", self.digests[version])
         trust = ("--trust-root", str(self.world.root_path), "--poll", "0.3")
         self.shell.run("twinproof", *command, *what, *where, *trust, show="err")
+        self.world.contracts.chain.mine(_FINAL)
+        self.shell.say(f"{_FINAL} blocks later what it sent is final.")
 
     def compare(self, *urls: str) -> tuple[str, ...]:
         return ("twinproof", "compare", *(urls or self.urls.values()), "--trust-root", str(self.world.root_path))
@@ -156,12 +159,10 @@ class Story:
         for name, url in self.urls.items():
             for _ in range(SIGNUPS[name]):
                 _post(f"{url}/signup")
-        self.shell.title("The proof: both machines, asked with fresh nonces")
+        self.shell.title("The proof: both machines asked with fresh nonces, the chain's word proved")
         REPORT.parent.mkdir(exist_ok=True)
-        self.shell.run(*self.compare())
-        page = Shell(self.shell.directory, self.shell.environment)
-        page.run(*self.compare(), "--html", str(REPORT.resolve()), show="none")
-        self.shell.ended += page.ended
+        self.shell.run(*self.compare(), "--proof")
+        self.shell.quietly(*self.compare(), "--proof", "--html", str(REPORT.resolve()))
 
     def memory(self) -> None:
         shell = self.shell
@@ -169,9 +170,10 @@ class Story:
         print((self.repository.top / "DEPLOYMENTS.md").read_text(encoding="utf-8"))
         shell.run("twinproof", "deployments", "verify", "--trust-root", str(self.world.root_path))
         shell.title("The public memory: everything that was ever allowed to run as this app")
-        self.world.contracts.chain.mine(_FINAL)
-        shell.say(f"{_FINAL} blocks later all of it is final.")
-        shell.run("twinproof", "history", self.app_id, "--published", "build")
+        shell.run(*self.history())
+
+    def history(self) -> tuple[str, ...]:
+        return ("twinproof", "history", self.app_id, "--published", "build", "--proof")
 
     def lies(self) -> None:
         first, second = self.urls.values()
@@ -183,7 +185,14 @@ class Story:
             with closing(Front(second, fault)) as front:
                 _get(f"{front.url}/attestation?nonce={'00' * 32}")  # the answer that a replay keeps
                 self.shell.caught(*self.compare(first, front.url), expected=NOT_GENUINE)
-        self.shell.title("Lie 3: one machine poses as two")
+        self.shell.title("Lie 3: a hash is allowed that nobody published, and one endpoint hides it")
+        chain = self.world.contracts.chain
+        AppContract(chain, bytes.fromhex(self.app_id), self.world.owner).allow_dark_hash()
+        chain.mine(_FINAL)
+        self.world.switch(Fault.MISSING_LOGS, "rpc1")
+        self.shell.run(*self.history(), expected=DIFFERENT)
+        self.world.switch(Fault.MISSING_LOGS, "rpc1", on=False)
+        self.shell.title("Lie 4: one machine poses as two")
         self.world.switch(Fault.SAME_MACHINE_TWICE, "prod7")
         self.world.fleet.settle()
         self.shell.caught(*self.compare(), expected=DIFFERENT)
