@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -332,3 +333,9 @@ def test_interfaces_tell_an_app_from_a_kms(kms: KmsContract, app: AppContract) -
     assert supports(app) == [True, True, True, False]
     assert supports(kms) == [True, True, False, False]
     assert app.read("UPGRADE_INTERFACE_VERSION()", ["string"]) == ("5.0.0",)
+
+
+def test_the_chain_leaves_the_recursion_limit_as_it_was(chain: DevChain) -> None:
+    """A text of brackets has to end in an error of json, not at the end of the stack."""
+    with pytest.raises(RecursionError):
+        json.loads("[" * 100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,10 @@ from trie.hexary import HexaryTrie
 
 from twinproof_devnet.chain.blocks import EMPTY_ROOT, Block, Header, Log, Receipt, Transaction, ordered_root
 from twinproof_devnet.chain.errors import REVERTED, SERVER_ERROR, RpcError
+
+# py-evm raises this process's limit for calls 1024 deep, and json then takes a text of brackets to the end of the stack
+# instead of to a RecursionError. No contract here calls deeper than a proxy does.
+sys.setrecursionlimit(min(sys.getrecursionlimit(), 1000))
 
 __all__ = ["Account", "Call", "Evm"]
 
