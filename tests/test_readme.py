@@ -38,14 +38,14 @@ def masked(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def demo() -> subprocess.CompletedProcess[str]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "twinproof_devnet", "demo"],
         check=False,
         capture_output=True,
         text=True,
         timeout=280,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONIOENCODING": "utf-8"},
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home")), "PYTHONIOENCODING": "utf-8"},
         cwd=ROOT,
     )
 

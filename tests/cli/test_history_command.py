@@ -230,3 +230,39 @@ def test_a_dark_hash_that_one_endpoint_hides_is_shown_by_another(
 def test_a_mistake_is_told(told: Told, arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(ask(told, *arguments)) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_log_that_begins_after_the_creation_gives_no_yes(
+    told: Told, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hash that was allowed before the first block that was read may still boot."""
+    app = told.kms.deploy_app(told.kms.owner, device_id=DEVICE, compose_hash=HASHES["1.0.0"])
+    first = told.chain.ledger.head.number
+    app.allow(HASHES["1.1.0"])
+    told.chain.mine(told.chain.ledger.depths.finalized)
+    command = ["history", "0x" + app.address.hex(), "--chain", told.chain.url, "--kms", "0x" + told.kms.address.hex()]
+    command += ["--published", str(published), "--json"]
+    assert main([*command, "--from-block", str(first)]) == 0
+    assert json.loads(capsys.readouterr().out)["all_published"] is True
+    assert main([*command, "--from-block", str(first + 1)]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert document["all_published"] is None
+    assert "incomplete" in [finding["kind"] for finding in document["findings"]]
+
+
+def test_an_endpoint_that_lied_once_is_read_again(
+    told: Told, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lies = [True]
+
+    def lie(method: str, params: object, answer: object) -> object:
+        if lies and method == "eth_getLogs" and isinstance(answer, list):
+            return [log for log in answer if told.dark.hex() not in log["data"] + "".join(log["topics"])]
+        return answer
+
+    with lying(told.chain.methods, lie) as url, lying(told.chain.methods, lambda *call: call[2]) as honest:
+        urls = f"{url},{honest},{told.chain.url}"
+        for dissent in (1, 0):
+            main(ask(told, "--proof", "--json", "--published", str(published), url=urls))
+            assert len(json.loads(capsys.readouterr().out)["dissent"]) == dissent
+            lies.clear()

@@ -36,7 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     report = HistoryReport(
         chain_id=read.chain_id,
         history=read.history,
-        publication=publication(read.history, [*files, *records.published], tagged=tagged, attested=records.attested),
+        publication=publication(
+            read.history,
+            [*files, *records.published],
+            tagged=tagged,
+            attested=records.attested,
+            complete=read.complete,
+        ),
         times=read.times,
         pending=read.pending,
         head_block=head,

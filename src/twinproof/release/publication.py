@@ -28,11 +28,12 @@ class Published:
 
 
 class FindingKind(StrEnum):
-    """What a reader of the log should know. The first two speak against the app, the others about its keeping."""
+    """What a reader of the log should know: of the first four each keeps the verdict from being a yes."""
 
     DARK = "dark"
     ATTESTED_NOT_LOGGED = "attested but never logged"
     OPAQUE = "opaque"
+    INCOMPLETE = "incomplete"
     NEVER_ALLOWED = "published but never allowed"
     STILL_ALLOWED = "superseded but still allowed"
 
@@ -99,10 +100,12 @@ def publication(
     *,
     tagged: Iterable[Version] = (),
     attested: Iterable[tuple[str, bytes]] = (),
+    complete: bool = True,
 ) -> Publication:
     """Join an app's history with what is published, with the versions that are tagged, and with what was attested.
 
-    `attested` are names and compose hashes of instances that were seen running.
+    `attested` are names and compose hashes of instances that were seen running. A history that is not `complete` does
+    not begin with the contract's creation: what was allowed before it may still boot.
     """
     spans: dict[bytes, list[Span]] = {}
     for span in history.of(Subject.COMPOSE_HASH):
@@ -112,12 +115,13 @@ def publication(
     findings = [
         *_dark(versions),
         *_opaque(history),
+        *_incomplete(history, complete=complete),
         *_never_logged(attested, spans),
         *_never_allowed(published, tagged, spans),
         *_still_allowed(versions),
     ]
     answer: bool | None = not any(version.dark for version in versions)
-    if not versions or (answer and history.opaque_since is not None):
+    if not versions or (answer and (history.opaque_since is not None or not complete)):
         answer = None
     return Publication(versions, tuple(findings), history.from_block, answer)
 
@@ -144,6 +148,12 @@ def _opaque(history: History) -> Iterable[Finding]:
             FindingKind.OPAQUE,
             f"from block {block} on the contract runs code that is not known: it may allow what no event shows",
         )
+
+
+def _incomplete(history: History, *, complete: bool) -> Iterable[Finding]:
+    if not complete:
+        text = f"the log begins in block {history.from_block} without the contract's creation: earlier logs are missing"
+        yield Finding(FindingKind.INCOMPLETE, text)
 
 
 def _never_logged(attested: Iterable[tuple[str, bytes]], logged: Iterable[bytes]) -> Iterable[Finding]:

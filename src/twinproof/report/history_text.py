@@ -31,7 +31,7 @@ _SHOWN_NOTES = {
     NoteKind.OTHER_EVENT,
 }
 _MEMBERS = {Subject.COMPOSE_HASH, Subject.DEVICE}
-_FAILS = {FindingKind.DARK, FindingKind.ATTESTED_NOT_LOGGED, FindingKind.OPAQUE}
+_FAILS = {FindingKind.DARK, FindingKind.ATTESTED_NOT_LOGGED, FindingKind.OPAQUE, FindingKind.INCOMPLETE}
 
 
 @dataclass(frozen=True, slots=True)

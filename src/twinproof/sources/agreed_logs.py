@@ -16,7 +16,7 @@ from twinproof.chain.receipt import Receipt, parse_receipt
 from twinproof.chain.receipt_proof import ReceiptProof, make_receipt_proof, proved_logs
 from twinproof.chain.values import hex_data
 from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
-from twinproof.sources.chain_cache import ChainCache
+from twinproof.sources.chain_cache import ChainCache, ScanKey
 from twinproof.sources.chain_logs import read_logs
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.log_scan import LogFilter
@@ -96,6 +96,8 @@ def agreed_logs(
             quorum.dissent[name] = f"made up a log in block {made_up.block_number}"
         elif missing is not None:
             quorum.dissent[name] = f"left out a log of block {missing.block_number}"
+        if made_up is not None or missing is not None:
+            cache.drop(ScanKey(chain_id, name, wanted))  # it is read again: what was untrue need not stay so
     proved = tuple(log for log in union if log in places)
     if len(quorum.trusted) < quorum.needed and len(quorum.endpoints) > 1:
         raise RpcUntrue(

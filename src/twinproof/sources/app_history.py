@@ -20,6 +20,7 @@ from twinproof.chain.contracts import (
     APP_IMPLEMENTATION,
     REGISTERED_APPS,
 )
+from twinproof.chain.events import Kind, topics
 from twinproof.chain.fold import fold_history
 from twinproof.chain.history import History, Subject, Value
 from twinproof.chain.log import Log
@@ -57,6 +58,8 @@ class AppHistory:
     times: Mapping[int, int]
     registered: bool | None
     proved: bool
+    complete: bool
+    """The first transaction initialised the contract, so that no log can be before it."""
     open_questions: tuple[str, ...] = ()
     """What could not be read, in words."""
 
@@ -97,8 +100,14 @@ def read_app_history(reader: ChainReader, app_id: bytes, *, known_code: frozense
         times=_times(endpoint, (*logs, *waiting), questions),
         registered=_registered(endpoint, reader.kms, app_id, end.number),
         proved=reader.proof,
+        complete=_begins(logs),
         open_questions=tuple(questions),
     )
+
+
+def _begins(logs: tuple[Log, ...]) -> bool:
+    (initialized,) = topics(Kind.INITIALIZED)
+    return any(log.topics == (initialized,) and log.transaction_hash == logs[0].transaction_hash for log in logs)
 
 
 def _cross_check(reader: ChainReader, history: History) -> None:
@@ -130,6 +139,7 @@ def _cross_check(reader: ChainReader, history: History) -> None:
             }
         wrong = history.contradictions(subject, state)
         if wrong:
+            reader.forget(history.contract)
             raise RpcUntrue(
                 "the events and the contract's state contradict each other",
                 where=f"block {reader.agreement.block.number}",

@@ -20,7 +20,7 @@ from twinproof.chain.storage_layout import IMPLEMENTATION
 from twinproof.chain.values import data_text, hex_data
 from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
 from twinproof.sources.agreed_logs import agreed_logs, logs_of_one, nobody_left, prove_logs
-from twinproof.sources.chain_cache import ChainCache
+from twinproof.sources.chain_cache import ChainCache, ScanKey
 from twinproof.sources.chain_calls import MAX_ANSWER, is_revert
 from twinproof.sources.chain_logs import first_block_with_code, read_logs
 from twinproof.sources.concurrent import fetch_all
@@ -123,6 +123,11 @@ class ChainReader:
             raise failure or nobody_left(self.quorum)
         return min(starts)
 
+    def forget(self, contract: bytes) -> None:
+        """Drop what is kept of this contract's log: it was found to be untrue, and is to be read again."""
+        for endpoint in self.quorum.endpoints:
+            self.cache.drop(ScanKey(self.quorum.check_chain_id(), endpoint.name, LogFilter((contract,))))
+
     def proved(self, contract: bytes, slots: tuple[bytes, ...]) -> AccountProof:
         """`eth_getProof` at the agreed block, from the first endpoint whose proof holds. Raises Unavailable."""
         return self._first(lambda endpoint: account_proof(endpoint, contract, slots, self.agreement.block))
@@ -190,12 +195,15 @@ class ChainReader:
                 self.note(f"the log of app 0x{attested.app_id.hex()}: {error}")
                 continue
             if found is not None:
+                if without:
+                    self.forget(attested.app_id)
                 for name in without:
                     self.quorum.dissent[name] = f"left out a log of block {found.log.block_number}"
                 return found
             if log is None:
                 without.append(endpoint.name)
             else:
+                self.forget(attested.app_id)
                 self.quorum.dissent[endpoint.name] = f"made up a log in block {log.block_number}"
         return None
 
