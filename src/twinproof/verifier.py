@@ -194,7 +194,7 @@ class Verifier:
     ) -> None:
         if not roots:
             raise UsageError("no trust root", expected="at least one certificate")
-        self._roots = tuple(roots)
+        self._roots = self.roots = tuple(roots)
         self.policy = policy or Policy()
         known = frozenset(step.id for step in PLAN)
         self._required = wanted.required_ids(self.policy.required, known) | wanted.pinned_ids(self.policy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["add_archive", "add_audit"]
+__all__ = ["add_archive", "add_audit", "add_serve"]
 
 
 def add_archive(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,23 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--records", metavar="DIR", help="fail (exit 4) for versions of these deployment records without a proof"
     )
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
+    parser.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=int, default=0, help="which port (default: a free one, printed)")
+    parser.add_argument(
+        "--name", metavar="HOST", action="append", default=[], help="answer to this host name too; may be repeated"
+    )
+    parser.add_argument(
+        "--max-age",
+        metavar="SECONDS",
+        type=int,
+        default=86400,
+        help="an older last proof makes the badge grey (default: 86400)",
+    )
+    _judging(parser)
 
 
 def _judging(parser: argparse.ArgumentParser) -> None:

@@ -31,4 +31,6 @@ EXAMPLES = {
   twinproof audit proofs --journal audit.journal
   twinproof audit proofs --head HEX --max-gap 86400
   twinproof audit proofs --scheduler tcp://127.0.0.1:8786""",
+    "serve": """\
+  twinproof serve proofs --port 8080""",
 }

@@ -390,5 +390,6 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "completion": ("print the completion of a shell", _completion),
     "archive": ("keep evidence, and take it out again, byte for byte", archive_options.add_archive),
     "audit": ("judge everything in an archive again, each at its own time", archive_options.add_audit),
+    "serve": ("show an archive as read-only pages", archive_options.add_serve),
     "devnet": ("start the simulated world (not Intel, no hardware)", _devnet),
 }

@@ -26,7 +26,7 @@ from twinproof.verifier import Verdict
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "html_report"]
+__all__ = ["environment", "html_report", "page_policy", "style_and_script"]
 
 WORDS = {"pass": "✓ pass", "fail": "✗ FAIL", "warn": "! warn", "not_checked": "○ not checked", "info": "may differ"}
 LINK_WORDS = {"pass": "holds", "fail": "BROKEN", "not_checked": "not checked"}
@@ -79,6 +79,11 @@ def html_report(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequ
         **_unescaped({"style": style, "script": script}),
         blocks=[(block.id, _unescaped({"text": block.text})["text"]) for block in blocks],
     )
+
+
+def page_policy() -> str:
+    """The Content-Security-Policy of every report, for servers that send it as a header too."""
+    return _content_security_policy(*style_and_script())
 
 
 def _content_security_policy(style: str, script: str) -> str:

@@ -36,8 +36,8 @@ CREATE TABLE entries (
   summary TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL, rest BLOB NOT NULL, places TEXT NOT NULL,
   at INTEGER NOT NULL, version TEXT NOT NULL, device_id TEXT NOT NULL, exit_code INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX by_time ON entries (at);
-CREATE INDEX by_version ON entries (version, at);
+CREATE INDEX by_time ON entries (exit_code, at);
+CREATE INDEX by_version ON entries (exit_code, version, at);
 CREATE INDEX by_device ON entries (device_id, at);
 """
 _COLUMNS = "number, added_at, source, digest, summary, previous, hash"
@@ -238,6 +238,10 @@ class Archive:
         """The shared texts of an entry that are there and are what their names say."""
         found = ((digest, self._objects.get(digest)) for digest in packed.digests())
         return {digest: text for digest, text in found if text is not None}
+
+    def ask(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """A query of this package over `entries`. Raises Malformed."""
+        return self._rows(query, values)
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         """Raises Malformed for an index that was damaged."""

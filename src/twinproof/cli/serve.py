@@ -1,0 +1,56 @@
+"""`twinproof serve ARCHIVE`: read-only pages over an archive, on loopback unless another address is named."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+
+from twinproof.cli.settings import read_settings
+from twinproof.errors import UsageError
+from twinproof.sources import clock
+from twinproof.sources.archive.store import Archive
+from twinproof.verifier import Verifier
+from twinproof.wire import shown
+
+__all__ = ["run"]
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        import uvicorn
+
+        from twinproof.web.pages import Site, make_app
+    except ImportError as error:
+        raise UsageError("pages need Starlette, Jinja2 and uvicorn", hint="pip install 'twinproof[web]'") from error
+    settings = read_settings(arguments)
+    if not 0 <= arguments.port <= 65535:
+        raise UsageError("not a port", where="--port", got=str(arguments.port))
+    with Archive(arguments.archive):
+        pass  # what is wrong with it is told before anything is served
+    site = Site(
+        folder=arguments.archive,
+        verifier=Verifier(roots=settings.roots, policy=settings.policy),
+        max_age=arguments.max_age,
+        clock=clock.now,
+    )
+    app = make_app(site, hosts=[*LOOPBACK, "[::1]", arguments.host, *arguments.name])
+    with _listening(arguments.host, arguments.port) as listener:
+        port = listener.getsockname()[1]
+        where = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        print(f"http://{where}:{port}/", flush=True)
+        if arguments.host not in LOOPBACK:
+            print("twinproof: everybody who reaches this address can read the archive", file=sys.stderr)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(f"cannot listen: {error.strerror}", where=f"{shown(host)}:{port}") from error

@@ -1,0 +1,295 @@
+"""The pages: HTML for people, the same as JSON for machines at the same address (`Accept`, or `?format=json`)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from twinproof.comparison import compare
+from twinproof.errors import EvidenceError, UsageError
+from twinproof.evidence.bundle import parse_bundle
+from twinproof.evidence.carrier import unpack
+from twinproof.evidence.evidence import Evidence
+from twinproof.report.html.compose_lines import compose_lines
+from twinproof.report.html.content import visible
+from twinproof.report.html.page import html_report, page_policy, style_and_script
+from twinproof.report.verdict_text import time_text
+from twinproof.sources.archive import lookup
+from twinproof.sources.archive.entry import Entry
+from twinproof.sources.archive.store import Archive
+from twinproof.verifier import Verdict, Verifier
+from twinproof.web.timeline import LABEL, ROW, WIDTH, bars
+
+__all__ = ["Site", "make_app"]
+
+PER_PAGE = 50
+MOST_COMPARED = 20
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+OUTCOMES = {0: ("pass", "accepted"), 3: ("fail", "NOT GENUINE"), 4: ("fail", "not as wanted")}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the pages are about. `max_age` is in seconds: an older last proof makes badge and overview grey."""
+
+    folder: str
+    verifier: Verifier
+    max_age: int
+    clock: Callable[[], int]
+
+
+@cache
+def _environment() -> Environment:
+    folder = files(__package__) / "templates"
+    templates = {item.name: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".jinja")}
+    made = Environment(
+        autoescape=True, loader=DictLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters["visible"] = visible
+    made.filters["time"] = time_text
+    made.globals["outcomes"] = OUTCOMES
+    return made
+
+
+@cache
+def _style() -> tuple[str, str]:
+    """The style of all pages, and the policy that allows it and nothing else."""
+    style = style_and_script()[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return style, f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'"
+
+
+def make_app(site: Site, *, hosts: list[str]) -> Starlette:
+    """The application. `hosts` are the only names it answers to: somebody else's page cannot reach it by its own."""
+    pages = _Pages(site)
+    routes = [
+        Route("/", pages.overview),
+        Route("/versions", pages.versions),
+        Route("/entries", pages.entries),
+        Route("/entries/{number:int}", pages.entry),
+        Route("/entries/{number:int}/bundle.json", pages.bundle),
+        Route("/compare", pages.compare),
+        Route("/diff", pages.diff),
+        Route("/badge.svg", pages.badge),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        exception_handlers={HTTPException: pages.error, UsageError: pages.not_there, EvidenceError: pages.broken},
+    )
+
+
+class _Pages:
+    """One method per address. Handlers are plain functions, so each runs in a thread with an archive of its own."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def overview(self, request: Request) -> Response:
+        with self._archive() as archive:
+            machines = lookup.newest_per_machine(archive)
+            spans = lookup.versions(archive)[:PER_PAGE]
+            total, head, last = len(archive), archive.head, lookup.newest_accepted(archive)
+        document = {
+            "entries": total,
+            "head": head,
+            "last_proof": last,
+            "stale": self._stale(last),
+            "machines": [_plain(entry) for entry in machines],
+            "versions": [asdict(span) for span in spans],
+        }
+        return self._page(
+            request,
+            "overview.html.jinja",
+            document,
+            machines=machines,
+            bars=bars(spans),
+            height=len(spans) * ROW + 4,
+            total=total,
+            head=head,
+            last=last,
+            stale=self._stale(last),
+        )
+
+    def versions(self, request: Request) -> Response:
+        with self._archive() as archive:
+            spans = lookup.versions(archive)
+        page = _number(request, "page", 0)
+        part = spans[page * PER_PAGE : (page + 1) * PER_PAGE]
+        return self._page(
+            request,
+            "versions.html.jinja",
+            {"versions": [asdict(span) for span in part]},
+            bars=bars(part),
+            height=len(part) * ROW + 4,
+            page=page,
+            more=len(spans) > (page + 1) * PER_PAGE,
+        )
+
+    def entries(self, request: Request) -> Response:
+        with self._archive() as archive:
+            before = _number(request, "before", 1 << 60)
+            found = lookup.entries_before(archive, before, PER_PAGE + 1)
+        shown, more = found[:PER_PAGE], len(found) > PER_PAGE
+        following = shown[-1].number if more else None
+        document = {"entries": [_plain(entry) for entry in shown], "before": following}
+        return self._page(request, "entries.html.jinja", document, entries=shown, following=following)
+
+    def entry(self, request: Request) -> Response:
+        verdict = self._verdict(request.path_params["number"])
+        if _wants_json(request):
+            return _json(verdict.to_json())
+        return _report(html_report(None, [verdict], now=self._site.clock()))
+
+    def bundle(self, request: Request) -> Response:
+        with self._archive() as archive:
+            text = archive.bundle(request.path_params["number"])
+        return Response(text, media_type="application/json", headers=_HEADERS)
+
+    def compare(self, request: Request) -> Response:
+        numbers = _numbers(request, "entries")
+        verdicts = [self._verdict(number) for number in numbers]
+        proof = compare(verdicts)
+        if _wants_json(request):
+            return _json(proof.to_json())
+        return _report(html_report(proof, verdicts, now=self._site.clock()))
+
+    def diff(self, request: Request) -> Response:
+        names = [request.query_params.get(name, "") for name in ("from", "to")]
+        found = []
+        with self._archive() as archive:
+            for name in names:
+                number = lookup.newest_of_version(archive, name)
+                if number is None:
+                    raise HTTPException(404, "no accepted proof of this version")
+                found.append((number, _compose(parse_bundle(archive.bundle(number)))))
+        lines = compose_lines(found[0][1], found[1][1])
+        document = {
+            "from": {"version": names[0], "entry": found[0][0]},
+            "to": {"version": names[1], "entry": found[1][0]},
+            "lines": [asdict(line) for line in lines],
+        }
+        signs = {"same": " ", "old": "-", "new": "+", "gap": " "}
+        return self._page(request, "diff.html.jinja", document, names=names, lines=lines, signs=signs)
+
+    def badge(self, _request: Request) -> Response:
+        with self._archive() as archive:
+            machines, last = lookup.newest_per_machine(archive), lookup.newest_accepted(archive)
+        failed = any(entry.judged.exit_code for entry in machines)
+        word, tone = ("failed", "#b01020") if failed else ("proved", "#0b6b35")
+        if last is None or self._stale(last):
+            word, tone = "no recent proof", "#5c6570"
+        text = _environment().get_template("badge.svg.jinja").render(word=word, tone=tone)
+        return Response(text, media_type="image/svg+xml", headers={**_HEADERS, "Content-Security-Policy": _BARE})
+
+    async def error(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return self._error(request, status, error.detail if isinstance(error, HTTPException) else "")
+
+    async def not_there(self, request: Request, error: Exception) -> Response:
+        return self._error(request, 404, str(error))
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        return self._error(request, 500, f"this evidence cannot be shown: {error}")
+
+    def _error(self, request: Request, status: int, message: str) -> Response:
+        return self._page(request, "error.html.jinja", {"error": message}, status=status, message=message)
+
+    def _archive(self) -> Archive:
+        return Archive(self._site.folder)
+
+    def _verdict(self, number: int) -> Verdict:
+        with self._archive() as archive:
+            evidence = parse_bundle(archive.bundle(number))
+        return self._site.verifier.verify(evidence)
+
+    def _stale(self, last: int | None) -> bool:
+        return last is None or self._site.clock() - last > self._site.max_age
+
+    def _page(
+        self, request: Request, template: str, document: dict[str, Any], *, status: int = 200, **values: Any
+    ) -> Response:
+        if _wants_json(request):
+            return _json(document, status)
+        style, policy = _style()
+        shape = {"bar_width": WIDTH, "label": LABEL, "row": ROW}
+        roots = sorted({root.name for root in self._site.verifier.roots if not root.is_intel})
+        text = (
+            _environment()
+            .get_template(template)
+            .render(
+                style=Markup(style),  # noqa: S704  (this package's own)
+                simulated=", ".join(roots),
+                **shape,
+                **values,
+            )
+        )
+        headers = {**_HEADERS, "Content-Security-Policy": policy}
+        return Response(text, status, media_type="text/html", headers=headers)
+
+
+_BARE = "default-src 'none'"
+
+
+def _report(text: str) -> Response:
+    headers = {**_HEADERS, "Content-Security-Policy": page_policy()}
+    return Response(text, media_type="text/html", headers=headers)
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return JSONResponse(document, status, headers={**_HEADERS, "Content-Security-Policy": _BARE})
+
+
+def _wants_json(request: Request) -> bool:
+    asked = request.query_params.get("format")
+    if asked is not None:
+        return asked == "json"
+    accepted = request.headers.get("accept", "")
+    return "application/json" in accepted and "text/html" not in accepted
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry), "summary": json.loads(entry.summary)}
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise HTTPException(400, f"{name} is not a number")
+    return int(text)
+
+
+def _numbers(request: Request, name: str) -> list[int]:
+    texts = request.query_params.get(name, "").split(",")
+    if not 2 <= len(texts) <= MOST_COMPARED or not all(t.isascii() and t.isdigit() and len(t) <= 18 for t in texts):
+        raise HTTPException(400, f"{name} takes 2 to {MOST_COMPARED} numbers, separated by commas")
+    return [int(text) for text in texts]
+
+
+def _compose(evidence: Evidence) -> str:
+    return unpack(evidence).app_compose or ""
