@@ -43,9 +43,9 @@ RANK = {
     "release": 10,
     "deployments": 11,
     "sources": 12,
-    "cli": 13,
+    "cli": 14,
     "web": 13,
-    "conformance": 14,
+    "conformance": 15,
 }
 EDGES = {"sources", "cli", "web", "conformance"}
 WORLD = {
