@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +28,13 @@ class Ci:
     def run(self, version: str, *flags: str, **environment: str) -> Ran:
         arguments = ("--tag", f"v{version}", "--image-digest", self.world.digests[version])
         return self.world.run(
-            "ci", "deploy", *arguments, "--machines", ",".join(MACHINES), *QUICK, *flags, **environment
+            "ci", "deploy", *arguments, "--machines", ",".join(MACHINES), *QUICK, *self.finality, *flags, **environment
         )
+
+    @property
+    def finality(self) -> tuple[str, str]:
+        """Blocks come only with transactions here."""
+        return "--finality", "0"
 
     def pulled(self) -> Path:
         """The repository as the branch has it now."""
@@ -188,10 +196,43 @@ def test_the_next_attempt_is_another_record_and_history_stays(ci: Ci) -> None:
     }
 
 
+def test_once_the_block_is_final_the_chain_is_part_of_the_proof_and_of_the_bundle(ci: Ci) -> None:
+    ci.pulled()
+    ci.world.release("1.4.1")
+    done = threading.Event()
+
+    def mine() -> None:
+        while not done.wait(0.2):
+            ci.world.chain.mine()
+
+    miner = threading.Thread(target=mine)
+    miner.start()
+    try:
+        ran = ci.run("1.4.1", "--finality", "120", GITHUB_RUN_ID="108")
+    finally:
+        done.set()
+        miner.join()
+    assert ran.code == 0, ran.err + ran.out
+    assert "waiting until block" in ran.err
+    assert not re.search(r"----\s+policy\.chain\b", ran.out)
+    name = "1.4.1-prod9-108-1"
+    bundle = json.loads((ci.pulled() / FOLDER / "evidence" / f"{name}.json").read_text())
+    assert bundle["chain"]
+
+
+def test_a_log_whose_block_does_not_become_final_is_no_deployment(ci: Ci) -> None:
+    ci.pulled()
+    ci.world.release("1.4.2")
+    ran = ci.run("1.4.2", "--finality", "0.5", GITHUB_RUN_ID="109")
+    assert ran.code == 4
+    failures = [record.failure for record in ci.records() if str(record.version) == "1.4.2"]
+    assert [failure.step for failure in failures if failure] == ["finality", "finality"]
+
+
 def test_an_older_version_does_not_land_after_a_newer_one_by_itself(ci: Ci) -> None:
     ran = ci.run("1.2.0", GITHUB_RUN_ID="107")
     assert ran.code == 4
-    assert "a newer version was deployed already: got v1.4.0" in ran.err
+    assert "a newer version was deployed already: got v1.4.1" in ran.err
     assert not [record for record in ci.records() if record.run.startswith("107")]
 
 
@@ -221,9 +262,9 @@ def test_a_push_that_is_refused_leaves_the_records_in_the_work_tree(ci: Ci) -> N
     hook = ci.world.directory / "remote.git" / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho GH006: Protected branch >&2\nexit 1\n")
     hook.chmod(0o755)
-    ran = ci.run("1.4.0", GITHUB_RUN_ID="106")
+    ran = ci.run("1.4.1", GITHUB_RUN_ID="106")
     hook.unlink()
     assert ran.code == 5
     assert "GH006" in ran.err
     left = read_records(ci.world.repository.top / FOLDER).whole()
-    assert {record.name for record in left} >= {"1.4.0-prod9-106-1", "1.4.0-prod7-106-1"}
+    assert {record.name for record in left} >= {"1.4.1-prod9-106-1", "1.4.1-prod7-106-1"}

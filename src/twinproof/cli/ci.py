@@ -10,6 +10,7 @@ import argparse
 import base64
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ from twinproof.wire import shown
 __all__ = ["run"]
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
+FINALITY_POLL = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         _record(git, arguments, facts.branch, records, "")
         raise
-    proved = _prove(setup, result, arguments)
-    records = [_recorded(setup, result, proved, instance) for instance in result.instances]
+    final = _final(setup, result, arguments.finality)
+    proved = _prove(setup, result, arguments, chain=final is None and arguments.finality > 0)
+    records = [_recorded(setup, result, proved, instance, final) for instance in result.instances]
     text = "" if proved.proof is None else proof_text(proved.proof, proved.proof.verdicts, (), Style(), now=clock.now())
     print(text, end="")
     _record(git, arguments, facts.branch, records, text)
@@ -104,13 +107,35 @@ def _after(records: Sequence[Record], setup: Setup, arguments: argparse.Namespac
     return replace(setup, app_id=last.attested.app_id)
 
 
-def _prove(setup: Setup, result: Deployed, arguments: argparse.Namespace) -> _Proved:
+def _final(setup: Setup, result: Deployed, seconds: float) -> TwinproofError | None:
+    """Wait until the block with the log is final. Why it is not; None when it is, or nobody asked."""
+    if not isinstance(result.mined, Mined) or seconds <= 0:
+        return None
+    block, end = result.mined.receipt.block_number, time.monotonic() + seconds
+    print(f"twinproof: waiting until block {block} is final", file=sys.stderr)
+    while True:
+        try:
+            final = setup.quorum.finalized().block.number
+        except Unavailable as error:
+            reason: TwinproofError = error
+        else:
+            if final >= block:
+                return None
+            reason = Unavailable(
+                "the block with the log is not final", where=f"block {block}", got=f"{final} is, after {seconds:g} s"
+            )
+        if time.monotonic() >= end:
+            return reason
+        time.sleep(min(FINALITY_POLL, max(0.0, end - time.monotonic())))
+
+
+def _prove(setup: Setup, result: Deployed, arguments: argparse.Namespace, *, chain: bool) -> _Proved:
     """Compare what attested, in one session. An instance that no longer answers costs the others nothing."""
     if result.app_id is None:
         raise Refused("there is no app", where=setup.brief.name)
     settings = pinned_settings(read_settings(arguments), setup, result.app_id)
     asked = [instance for instance in result.instances if instance.error is None]
-    collected = collect([instance.url for instance in asked], settings, arguments) if asked else []
+    collected = collect([instance.url for instance in asked], settings, arguments, chain=chain) if asked else []
     verdicts: dict[str, tuple[Verdict, bytes]] = {}
     errors: dict[str, TwinproofError] = {}
     for instance, item in zip(asked, collected, strict=True):
@@ -123,12 +148,16 @@ def _prove(setup: Setup, result: Deployed, arguments: argparse.Namespace) -> _Pr
     return _Proved(verdicts, errors, compare(judged_now) if len(judged_now) > 1 else None)
 
 
-def _recorded(setup: Setup, result: Deployed, proved: _Proved, instance: Instance) -> Recorded:
+def _recorded(
+    setup: Setup, result: Deployed, proved: _Proved, instance: Instance, final: TwinproofError | None
+) -> Recorded:
     """Deployed only when the machine attests, all of them are the same, and the chain's log is found."""
     release, at, name = setup.brief.release, clock.now(), instance.machine.name
     error = instance.error or proved.errors.get(name)
     if error is not None:
         return Recorded(failed(name, release, error, step=instance.step or "compare", at=at))
+    if final is not None:
+        return Recorded(failed(name, release, final, step="finality", at=at))
     verdict, bundle = proved.verdicts[name]
     try:
         if proved.proof is not None and not proved.proof.complete:

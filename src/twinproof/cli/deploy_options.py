@@ -24,6 +24,14 @@ def add_ci(parser: argparse.ArgumentParser) -> None:
     deploy.add_argument("--run", metavar="NAME", help="tells two runs of a version apart (default: CI's, or the time)")
     deploy.add_argument("--remote", metavar="NAME", default="origin", help="where records are pushed (default: origin)")
     deploy.add_argument(
+        "--finality",
+        metavar="SECONDS",
+        type=float,
+        default=1800.0,
+        help="wait so long until the block with the log is final; 0 records it before, and leaves the chain's part of "
+        "the comparison open (default: 1800)",
+    )
+    deploy.add_argument(
         "--older", action="store_true", help="deploy it although a newer version is recorded as deployed"
     )
     deploy.set_defaults(plan=False, json=False)
@@ -120,6 +128,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         allow=[],
         app_compose=None,
         ra_tls=False,
+        proof=False,
     )
 
 

@@ -54,9 +54,9 @@ class Setup:
     configuration: Configuration
     cloud: PhalaCloud
     quorum: Quorum
+    chain: ChainSettings
     signer: Signer
     kms: bytes
-    from_block: int | None
     app_id: bytes | None
     journal: Path
     timeout: float
@@ -70,7 +70,7 @@ class Setup:
             self.signer,
             kms=self.kms,
             timeout=self.timeout,
-            from_block=self.from_block,
+            from_block=self.chain.from_block,
             show=lambda planned: show(
                 f"signing: nonce {planned.nonce}, to 0x{planned.to.hex()}, {len(planned.data)} bytes, "
                 f"at most {planned.max_cost} wei"
@@ -111,9 +111,9 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
         configuration=configuration,
         cloud=cloud_of(http),
         quorum=chain.opened(http),
+        chain=chain,
         signer=_signer(arguments),
         kms=chain.kms,
-        from_block=chain.from_block,
         app_id=known_app_id(arguments, configuration, git),
         journal=Path(arguments.journal)
         if arguments.journal

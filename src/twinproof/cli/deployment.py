@@ -86,7 +86,9 @@ def pinned_settings(settings: Settings, setup: Setup, app_id: bytes) -> Settings
         git_sha=release.git_sha,
         app_id=app_id,
     )
-    return replace(settings, policy=replace(settings.policy, pins=pins))
+    policy = replace(settings.policy, pins=pins, chain=setup.chain.believed(settings.policy.chain))
+    trusted = policy.trusted_chain
+    return replace(settings, policy=policy, chain=replace(setup.chain, chain_id=trusted.chain_id, kms=trusted.kms))
 
 
 def judged(item: Collected, settings: Settings) -> Verdict:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from twinproof.cli.chain_settings import with_flags
@@ -16,7 +17,7 @@ from twinproof.deployments.check import Assessment, assess, cross_check
 from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.historical import HistoricalRow, judge_rows, read_table
 from twinproof.deployments.proof import bundle_digest, proof_digest
-from twinproof.deployments.record import Record
+from twinproof.deployments.record import Anchor, Record
 from twinproof.deployments.standing import rows
 from twinproof.errors import Malformed, Refused, TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.evidence.bundle import parse_bundle
@@ -74,7 +75,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         policy_of(arguments, configuration), machines=configuration.machines, pins=Pins(), required=frozenset()
     )  # pins name the newest version, and records are about all of them
     verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
-    endpoint = _endpoint(arguments, configuration)
+    chain = _Chain(_endpoint(arguments, configuration))
     proofs = _proofs(folder, found.records)
     crossed = cross_check(found.records)
     assessments = []
@@ -83,12 +84,12 @@ def _verify(arguments: argparse.Namespace) -> int:
         verdict, bundle = _verdict(folder, record, verifier)
         assessment = assess(
             record,
-            mined=_mined(endpoint, record),
+            mined=chain.mined(record),
             verdict=verdict,
             bundle=bundle,
             proof=proofs.get(record.name, b""),
         )
-        pending = "" if assessment.findings or assessment.unchecked else _finality(endpoint, record)
+        pending = "" if assessment.findings or assessment.unchecked else chain.pending(record)
         assessments.append(
             replace(
                 assessment,
@@ -124,34 +125,57 @@ def _endpoint(arguments: argparse.Namespace, configuration: Configuration) -> En
     return quorum.trusted[0]
 
 
-def _finality(endpoint: Endpoint | None, record: Record) -> str:
-    """Why the block may still be taken out of the chain; empty when it may not, or cannot be asked."""
-    if endpoint is None or record.anchor is None:
-        return ""
-    try:
-        final = header_at(endpoint, "finalized").number
-    except TwinproofError as error:
-        return f"whether its block is final is not known: {error}"
-    if record.anchor.block <= final:
-        return ""
-    return f"its block {record.anchor.block} is not final yet: {final} is"
+class _Chain:
+    """What the endpoint says, each thing asked once: machines of one version share a transaction."""
 
+    def __init__(self, endpoint: Endpoint | None) -> None:
+        self._endpoint = endpoint
+        self._found: dict[bytes, Mined | TwinproofError] = {}
 
-def _mined(endpoint: Endpoint | None, record: Record) -> Mined | TwinproofError | None:
-    if record.anchor is None or endpoint is None:
-        return None
-    try:
-        chain_id = chain_id_of(endpoint)
-        if chain_id != record.anchor.chain_id:
+    def mined(self, record: Record) -> Mined | TwinproofError | None:
+        """The record's transaction, or why it is not there; None without an endpoint or a transaction."""
+        if record.anchor is None or self._endpoint is None:
+            return None
+        transaction = record.anchor.transaction
+        if transaction not in self._found:
+            try:
+                self._found[transaction] = self._ask(self._endpoint, record.anchor)
+            except TwinproofError as error:
+                self._found[transaction] = error
+        return self._found[transaction]
+
+    def _ask(self, endpoint: Endpoint, anchor: Anchor) -> Mined:
+        if self._chain_id != anchor.chain_id:
             raise UsageError(
                 "an endpoint of another chain",
                 where=endpoint.name,
-                got=f"chain id {chain_id}",
-                expected=f"chain id {record.anchor.chain_id}",
+                got=f"chain id {self._chain_id}",
+                expected=f"chain id {anchor.chain_id}",
             )
-        return mined_transaction(endpoint, record.anchor.transaction)
-    except TwinproofError as error:
-        return error
+        return mined_transaction(endpoint, anchor.transaction)
+
+    @cached_property
+    def _chain_id(self) -> int:
+        return 0 if self._endpoint is None else chain_id_of(self._endpoint)
+
+    @cached_property
+    def _final(self) -> int | TwinproofError:
+        try:
+            return 0 if self._endpoint is None else header_at(self._endpoint, "finalized").number
+        except TwinproofError as error:
+            return error
+
+    def pending(self, record: Record) -> str:
+        """Why the block may still be taken out of the chain; empty when it may not, or there is nothing to ask."""
+        if self._endpoint is None or record.anchor is None:
+            return ""
+        if isinstance(self._final, TwinproofError):
+            return f"whether its block is final is not known: {self._final}"
+        return (
+            ""
+            if record.anchor.block <= self._final
+            else f"its block {record.anchor.block} is not final yet: {self._final} is"
+        )
 
 
 def _verdict(folder: Path, record: Record, verifier: Verifier) -> tuple[Verdict | TwinproofError | None, bytes]:
