@@ -128,7 +128,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         allow=[],
         app_compose=None,
         ra_tls=False,
-        proof=False,
+        proof=True,
     )
 
 
