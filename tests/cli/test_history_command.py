@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lying_node import lying
+from told_app import COMPOSES, DEVICE, HASHES, Told, publish, told_app
 from twinproof.cli.main import main
 from twinproof_devnet.chain.accounts import DevAccount
-from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.generations import Generation
-from twinproof_devnet.chain.governance import AppContract, KmsContract
-
-DEVICE = b"\x33" * 32
-COMPOSES = {f"1.{minor}.0": json.dumps({"manifest_version": 2, "name": f"v{minor}"}).encode() for minor in range(4)}
-HASHES = {version: hashlib.sha256(text).digest() for version, text in COMPOSES.items()}
-
-
-@dataclass
-class Told:
-    """An app whose whole past is known."""
-
-    chain: DevChain
-    kms: KmsContract
-    app: AppContract
-    dark: bytes
-    first_owner: DevAccount
+from twinproof_devnet.chain.governance import KmsContract
 
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[Told]:
-    chain = DevChain.start()
-    kms = KmsContract.deploy(chain, DevAccount.create())
-    owner = kms.owner
-    app = kms.deploy_app(owner, device_id=DEVICE, compose_hash=HASHES["1.0.0"])
-    app.allow(HASHES["1.1.0"])
-    app.remove(HASHES["1.0.0"])
-    dark = app.allow_dark_hash()
-    app.transfer_owner(DevAccount.create())
-    app.allow(HASHES["1.2.0"])
-    chain.settle()
-    yield Told(chain, kms, app, dark, owner)
-    chain.close()
+    with told_app() as told:
+        yield told
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    for version, text in COMPOSES.items():
-        path = tmp_path / "releases" / f"v{version}" / "app-compose.json"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(text)
-    return tmp_path / "releases"
+    return publish(tmp_path / "releases")
 
 
 @pytest.fixture(autouse=True)
