@@ -37,7 +37,7 @@ from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.wire import parse_object, shown
 
-__all__ = ["API_KEY", "Setup", "cloud_of", "known_app_id", "machines_of", "read_setup"]
+__all__ = ["API_KEY", "Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 
 API_KEY, API_PREFIX = "PHALA_CLOUD_API_KEY", "PHALA_CLOUD_API_PREFIX"
 SIGNING_KEY, CHAIN_RPC = "DEPLOYER_PRIVATE_KEY", "CHAIN_RPC"
@@ -90,7 +90,7 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
     text = _app_compose(arguments, configuration, git, commit)
     refuse_findings(check_app_compose(text, configuration.machine_words))
     document = parse_object(text, "app-compose", max_bytes=MAX_APP_COMPOSE)
-    chain = _chain(arguments, configuration)
+    chain = chain_of(arguments, configuration)
     if chain.kms is None:
         raise UsageError("no KMS contract", where="--kms", hint="or kms of [chain] in twinproof.toml")
     release = Release(version, commit, _hash(text), arguments.run or _run_name())
@@ -182,7 +182,8 @@ def _hash(text: str) -> bytes:
     return compose_hash(text)
 
 
-def _chain(arguments: argparse.Namespace, configuration: Configuration) -> ChainSettings:
+def chain_of(arguments: argparse.Namespace, configuration: Configuration) -> ChainSettings:
+    """As flags and file say, and CHAIN_RPC where they name no endpoint. Raises UsageError."""
     settings = with_flags(configuration.chain, arguments)
     if not settings.rpc and os.environ.get(CHAIN_RPC):
         settings = replace(settings, rpc=(f"env:{CHAIN_RPC}",))

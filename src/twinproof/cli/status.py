@@ -8,10 +8,9 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from twinproof.cli.chain_settings import with_flags
 from twinproof.cli.collect import collect
 from twinproof.cli.configuration import Configuration, read_configuration
-from twinproof.cli.deploy_setup import API_KEY, cloud_of, known_app_id, machines_of
+from twinproof.cli.deploy_setup import API_KEY, chain_of, cloud_of, known_app_id, machines_of
 from twinproof.cli.deployment import judged
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.deployments.plan import existing_cvm, node_of
@@ -112,9 +111,7 @@ def _verdicts(
 def _writer(
     arguments: argparse.Namespace, configuration: Configuration, http: HttpClient
 ) -> ChainWriter | TwinproofError | None:
-    settings = with_flags(configuration.chain, arguments)
-    if not settings.rpc and os.environ.get("CHAIN_RPC"):
-        settings = replace(settings, rpc=("env:CHAIN_RPC",))
+    settings = chain_of(arguments, configuration)
     if not settings.rpc:
         return None
     try:

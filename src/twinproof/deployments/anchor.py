@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from twinproof.chain.events import Kind, topics
 from twinproof.chain.receipt import Receipt
 from twinproof.deployments.record import Anchor
 from twinproof.errors import Refused
 
 __all__ = ["COMPOSE_HASH_ADDED", "Mined", "anchor_of"]
 
-COMPOSE_HASH_ADDED = bytes.fromhex("fecb34306dd9d8b785b54d65489d06afc8822a0893ddacedff40c50a4942d0af")
-"""keccak256("ComposeHashAdded(bytes32)")."""
+(COMPOSE_HASH_ADDED,) = topics(Kind.COMPOSE_HASH_ADDED)
+"""Topic 0 of the log."""
 
 
 @dataclass(frozen=True, slots=True)
