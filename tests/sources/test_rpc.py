@@ -99,6 +99,19 @@ def test_a_busy_endpoint_is_asked_again_as_it_says() -> None:
     assert pauses == [3.0, 1.0]
 
 
+def test_an_endpoint_that_was_busy_is_asked_more_slowly_and_then_faster_again() -> None:
+    answers = iter([Answer(b"", status=429, headers={"Retry-After": "3"})])
+    node = StubNode(answer=lambda *_: next(answers, None))
+    pauses: list[float] = []
+    with endpoint(node, pauses=pauses) as asked:
+        for _ in range(60):
+            asked.call("eth_chainId")
+    assert pauses[0] == 3.0
+    assert pauses[1:] == sorted(pauses[1:], reverse=True)
+    assert 0 < len(pauses) < 40
+    assert pauses[1] < 0.1
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

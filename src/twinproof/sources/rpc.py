@@ -28,6 +28,8 @@ ATTEMPTS = 5
 LONGEST_PAUSE = 30.0
 """Seconds. An endpoint that asks for a longer wait is told about, not waited for."""
 _FIRST_PAUSE = 0.5
+_LEAST_SPACING, _MOST_SPACING, _EASING = 0.05, 1.0, 0.95
+"""Seconds between the requests to an endpoint that was busy, and by how much less after each that went well."""
 _OK, _TOO_MANY, _TOO_LARGE = 200, 429, 413
 _FOR_THE_MOMENT = {502, 503, 504}
 _MAX_MESSAGE = 300
@@ -51,6 +53,7 @@ class Endpoint:
         self.requests = 0
         self._url, self._http, self._pause, self._note = url, http, pause, note
         self._ids = itertools.count(1)
+        self._spacing = 0.0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -62,16 +65,23 @@ class Endpoint:
         What a busy endpoint answers is asked again, as it asks or later and later; every method used here can be: a
         signed transaction that is sent twice is one transaction.
         """
+        if self._spacing:
+            self._pause(self._spacing)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._once(method, params)
+                result = self._once(method, params)
             except Busy as error:
+                self._spacing = min(_MOST_SPACING, max(_LEAST_SPACING, 2 * self._spacing))
                 wait = _FIRST_PAUSE * 2 ** (attempt - 1) if error.retry_after is None else error.retry_after
                 if attempt == ATTEMPTS or wait > LONGEST_PAUSE:
                     raise
                 if self._note is not None:
                     self._note(f"{self.name} is busy, waiting {wait:g} s")
                 self._pause(wait)
+            else:
+                spacing = self._spacing * _EASING
+                self._spacing = spacing if spacing >= _LEAST_SPACING / 4 else 0.0
+                return result
         raise AssertionError("unreachable")
 
     def _once(self, method: str, params: tuple[object, ...]) -> object:
