@@ -159,3 +159,20 @@ def test_any_number_of_reasons_is_recorded_and_few_are_kept() -> None:
         ledger.not_checked("a", f"reason {number}")
         assert ledger.checks()[0].reason == f"reason {number}"
     assert len(plan._not_checked) < 1000
+
+
+def test_a_part_that_did_not_run_is_written_down_step_by_step_and_only_once() -> None:
+    ledger = Ledger(PLAN)
+    with ledger.line("a"):
+        pass
+    with pytest.raises(ValueError, match="ran twice"):
+        ledger.none_checked(("a", "b"), "no chain")
+    with pytest.raises(ValueError, match="needs a reason"):
+        ledger.none_checked(("b", "c"), "")
+    ledger.none_checked(("b", "c"), "no chain")
+    assert [(check.id, check.status, check.reason) for check in ledger.checks()[1:]] == [
+        ("b", Status.NOT_CHECKED, "no chain"),
+        ("c", Status.NOT_CHECKED, "no chain"),
+    ]
+    with pytest.raises(ValueError, match="ran twice"):
+        ledger.not_checked("c", "again")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["attested_by", "check_on_chain"]
 
+_STEPS = (*(step.id for step in PLAN), "policy.chain")
 _NOT_SHOWN = "what runs was not shown, so there is nothing to ask a chain about"
 
 
@@ -44,8 +45,7 @@ def check_on_chain(evidence: Evidence, claims: Claims, policy: Policy, ledger: L
     attested = None if evidence.chain is None else attested_by(claims)
     if evidence.chain is None or attested is None:
         reason = (evidence.chain_failure or NOT_ASKED) if evidence.chain is None else _NOT_SHOWN
-        for step_id in (*(step.id for step in PLAN), "policy.chain"):
-            ledger.not_checked(step_id, reason)
+        ledger.none_checked(_STEPS, reason)
         return None
     from twinproof.chain.verify import check_chain  # noqa: PLC0415
 

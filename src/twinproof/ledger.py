@@ -21,12 +21,13 @@ __all__ = ["Ledger", "Line", "Plan"]
 
 _MOST_SHARED = 512
 _PASS, _FAIL, _WARN, _NOT_CHECKED = Status.PASS, Status.FAIL, Status.WARN, Status.NOT_CHECKED
+_new = tuple.__new__  # of all eight members of a Check, without the call in Python that their defaults cost
 
 
 class Plan(Sequence[Step]):
     """The steps of a verification, in their order. Raises ValueError for a step named twice."""
 
-    __slots__ = ("_not_checked", "begun", "passed", "steps")
+    __slots__ = ("_not_checked", "_parts", "begun", "passed", "steps")
 
     def __init__(self, steps: Iterable[Step]) -> None:
         listed = tuple(steps)
@@ -38,6 +39,7 @@ class Plan(Sequence[Step]):
         self.begun: dict[str, Check] = {step.id: Check(step, _NOT_CHECKED, reason="did not end") for step in listed}
         """For each step, what stands in its place while it runs."""
         self._not_checked: dict[tuple[str, str], Check] = {}
+        self._parts: dict[tuple[tuple[str, ...], str], dict[str, Check]] = {}
 
     @overload
     def __getitem__(self, index: int) -> Step: ...
@@ -58,6 +60,16 @@ class Plan(Sequence[Step]):
             if len(self._not_checked) < _MOST_SHARED:
                 self._not_checked[key] = check
         return check
+
+    def none_checked(self, step_ids: tuple[str, ...], reason: str) -> dict[str, Check]:
+        """The same for a whole part of the plan: one look-up, however many steps it has."""
+        key = step_ids, reason
+        checks = self._parts.get(key)
+        if checks is None:
+            checks = {step_id: self.not_checked(step_id, reason) for step_id in step_ids}
+            if len(self._parts) < _MOST_SHARED:
+                self._parts[key] = checks
+        return checks
 
 
 class Line:
@@ -100,8 +112,9 @@ class Line:
     def _outcome(self) -> Check:
         step = self._plan.steps[self._at]
         if self.not_checked:
-            return Check(step, _NOT_CHECKED, self.not_checked, self.got, self.expected, "", self.parts)
-        return Check(step, _WARN if self.warning else _PASS, self.warning, self.got, self.expected, "", self.parts)
+            return _new(Check, (step, _NOT_CHECKED, self.not_checked, self.got, self.expected, "", self.parts, ""))
+        status = _WARN if self.warning else _PASS
+        return _new(Check, (step, status, self.warning, self.got, self.expected, "", self.parts, ""))
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +175,15 @@ class Ledger:
             if got
             else self._plan.not_checked(step_id, reason)
         )
+
+    def none_checked(self, step_ids: tuple[str, ...], reason: str) -> None:
+        """The same for a part of the plan of which no step ran."""
+        if not reason:
+            raise ValueError(f"steps {', '.join(step_ids)}: not_checked needs a reason")
+        checks = self._plan.none_checked(step_ids, reason)
+        if not self._done.keys().isdisjoint(checks):
+            raise ValueError(f"a step of {', '.join(step_ids)} ran twice")
+        self._done.update(checks)
 
     def not_checked_yet(self, step_ids: Iterable[str], reason: str) -> None:
         """The same for those of these steps that did not run before."""

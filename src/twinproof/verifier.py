@@ -92,19 +92,20 @@ class Verdict:
     @property
     def genuine(self) -> bool:
         """Every check on the quote passed, and no check on its log or its statement failed."""
-        return not any(
-            _disproves(check) or (check.id in ESSENTIAL and not _not_applicable(check)) for check in self._open
-        )
+        for check in self.checks:
+            status = check.status
+            if status is _PASS or status is _WARN:
+                continue
+            if check.step.id in ESSENTIAL and not _not_applicable(check):
+                return False
+            if status is _FAIL and _disproves(check):
+                return False
+        return True
 
     @property
     def accepted(self) -> bool:
         """Genuine, and nothing that was wanted is missing."""
         return self.genuine and not self.failures
-
-    @property
-    def _open(self) -> list[Check]:
-        """The checks that did not pass: they failed, or did not run."""
-        return [check for check in self.checks if check.status is not _PASS and check.status is not _WARN]
 
     @property
     def fresh(self) -> bool:
@@ -175,7 +176,8 @@ def _not_applicable(check: Check) -> bool:
 
 
 def _disproves(check: Check) -> bool:
-    return check.status is Status.FAIL and check.step.question is Question.GENUINE and check.error != "Refused"
+    """A failure of this kind says that the evidence is not genuine, and not only that it is not what was wanted."""
+    return check.step.question is Question.GENUINE and check.error != "Refused"
 
 
 class Verifier:
@@ -249,7 +251,8 @@ class Verifier:
                 statement = None  # what was not bound, or is the word of something that was not measured, is no claim
             tls_key = channel.attested_tls_key(carried.ra_tls, statement, ledger)
             claims = Claims(_platform(appraisal), registers, software, statement, tls_key)
-            claims = replace(claims, chain=check_on_chain(evidence, claims, self.policy, ledger, at=at))
+            allowed = check_on_chain(evidence, claims, self.policy, ledger, at=at)
+            claims = replace(claims, chain=allowed) if allowed is not None else claims
         machine = wanted.machine_of(self.policy, evidence, claims)
         if appraisal is not None:
             wanted.check_pins(claims, evidence, machine, self.policy, ledger, at=at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from twinproof.dcap.der import DerReader
@@ -55,11 +55,11 @@ class PckExtension:
     dynamic_platform: bool | None
     cached_keys: bool | None
     smt_enabled: bool | None
+    device_id: bytes = field(init=False, repr=False)
+    """SHA-256 of the PPID (16 bytes): what dstack calls the device id."""
 
-    @property
-    def device_id(self) -> bytes:
-        """SHA-256 of the PPID (16 bytes): what dstack calls the device id."""
-        return hashlib.sha256(self.ppid).digest()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device_id", hashlib.sha256(self.ppid).digest())
 
     @property
     def from_platform_ca(self) -> bool:
