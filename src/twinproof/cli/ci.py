@@ -70,7 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
             Recorded(failed(machine.name, setup.brief.release, told, step="plan", at=clock.now()))
             for machine in setup.brief.machines
         ]
-        _record(git, arguments, facts.branch, records, "")
+        try:
+            _record(git, arguments, facts.branch, records, "")
+        except TwinproofError as second:  # what stopped the deployment is what has to be told last
+            print(f"twinproof: warning: {shown(str(second), 500)}", file=sys.stderr)
         raise
     final = _final(setup, result, arguments.finality)
     proved = _prove(setup, result, arguments, chain=final is None and arguments.finality > 0)

@@ -117,7 +117,7 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
         app_id=known_app_id(arguments, configuration, git),
         journal=Path(arguments.journal)
         if arguments.journal
-        else state / f"deploy-{name}-{release.compose_hash.hex()[:16]}.json",
+        else state / f"deploy-{name}-{release.compose_hash.hex()[:16]}-{chain.kms.hex()[:8]}.json",
         timeout=arguments.chain_timeout,
     )
 
