@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinproof.errors import Malformed
+from twinproof.evidence import statement
 from twinproof.evidence.nonce import challenge_for
 from twinproof.evidence.statement import expected_report_data, parse_statement
 
@@ -89,3 +90,47 @@ def test_a_nonce_is_derived_from_session_index_and_url(session: bytes, index: in
 def test_a_short_session_is_a_bug() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         challenge_for(b"", 0, "http://localhost")
+
+
+def strictly(given_text: str) -> statement.Statement | str:
+    try:
+        return statement._member_by_member(given_text)
+    except Malformed as error:
+        return error.what
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "version": st.sampled_from(["1.2.0-rc.1+5", "1.2.03", "0.0.0", "1." + "9" * 98 + ".0", "1.2.0\n"]),
+            "environment": st.text(max_size=101),
+            "health": st.sampled_from(["", "a" * 200, "a" * 201, '"', "\\", "\x7f", "\u00e9"]),
+            "instance_id": st.sampled_from(["", "5A" * 20, "55" * 19, "5" * 41]),
+            "issued_at": st.sampled_from([0, 253402300799, 253402300800, 999999999999, -1]),
+            "signup_count": st.integers(-1, 1 << 64),
+            "tls_spki_sha256": st.sampled_from(["66" * 32, "6" * 63, ""]),
+            "build_time": st.sampled_from(["2026-11-23T12:00:00Z", "2026-11-23 12:00:00Z"]),
+        },
+    ),
+    st.booleans(),
+)
+def test_the_form_that_is_served_is_read_as_any_other(changes: dict[str, object], compact: bool) -> None:
+    given_text = text(**changes) if compact else json.dumps({**MEMBERS, **changes})
+    read = statement._as_served(given_text)
+    assert read is None or read == strictly(given_text)
+
+
+@given(st.integers(min_value=0), st.characters(max_codepoint=0x2FF))
+def test_one_character_changed_is_read_as_strictly(index: int, character: str) -> None:
+    whole = text(tls_spki_sha256="66" * 32)
+    index %= len(whole)
+    changed = whole[:index] + character + whole[index + 1 :]
+    read = statement._as_served(changed)
+    assert read is None or read == strictly(changed)
+
+
+def test_what_the_app_serves_has_that_form() -> None:
+    assert statement._as_served(text()) == statement._member_by_member(text())
+    assert statement._as_served(text(tls_spki_sha256="6a" * 32, instance_id="")) is not None
+    assert statement._as_served(text() + " ") is None

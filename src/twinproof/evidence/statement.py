@@ -30,9 +30,20 @@ _MEMBERS = {
 }
 _OPTIONAL = {"tls_spki_sha256"}
 _MAX_BYTES = 16 * 1024
-_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
-_GIT_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
+_SEMANTIC = r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
+_COMMIT, _INSTANT = r"[0-9a-f]{40}", r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z"
+_HEX, _PLAIN = "[0-9a-fA-F]", r"[ !#-\[\]-~]"  # printable ASCII without quotes and backslashes
+_VERSION, _GIT_SHA, _UTC = (re.compile(form, re.ASCII) for form in (_SEMANTIC, _COMMIT, _INSTANT))
+_AS_SERVED = re.compile(
+    rf'\{{"app_id":"({_HEX}{{40}})","build_time":"({_INSTANT})","compose_hash":"({_HEX}{{64}})"'
+    rf',"eat_nonce":"({_HEX}{{64}})","environment":"({_PLAIN}{{0,100}})","git_sha":"({_COMMIT})"'
+    rf',"health":"({_PLAIN}{{0,200}})","instance_id":"((?:{_HEX}{{40}})?)","issued_at":(0|[1-9]\d{{0,11}})'
+    rf',"schema":"{_SCHEMA}","signup_count":(0|[1-9]\d{{0,17}})(?:,"tls_spki_sha256":"({_HEX}{{64}})")?'
+    rf',"version":"({_SEMANTIC})"\}}',
+    re.ASCII,
+)
+"""The form in which the app writes it: compact, members sorted, no escapes. A text that has it is strict JSON."""
+_MAX_CHARS = 100
 
 
 @final
@@ -61,6 +72,37 @@ def expected_report_data(statement: str) -> bytes:
 
 def parse_statement(text: str) -> Statement:
     """Read the statement strictly: exactly the members of its schema. Raises Malformed."""
+    return _as_served(text) or _member_by_member(text)
+
+
+def _as_served(text: str) -> Statement | None:
+    """The same in one look, for every instance of a fleet writes its own; None for any text of another form."""
+    match = _AS_SERVED.fullmatch(text)
+    if match is None:
+        return None
+    app_id, build_time, compose_hash, nonce, environment, git_sha, health, instance_id, at, count, spki, version = (
+        match.groups()
+    )
+    issued_at, octets = int(at), bytes.fromhex
+    if issued_at > LAST_SECOND or len(version) > _MAX_CHARS:
+        return None
+    return Statement(
+        version,
+        git_sha,
+        build_time,
+        environment,
+        octets(compose_hash),
+        octets(app_id),
+        octets(instance_id),
+        int(count),
+        health,
+        issued_at,
+        octets(nonce),
+        None if spki is None else octets(spki),
+    )
+
+
+def _member_by_member(text: str) -> Statement:
     fields = parse_object(text, "statement", max_bytes=_MAX_BYTES)
     schema = fields.text("schema", max_chars=100)
     if schema != _SCHEMA:
@@ -88,7 +130,7 @@ def parse_statement(text: str) -> Statement:
 
 
 def _matching(fields: Fields, name: str, pattern: re.Pattern[str], expected: str) -> str:
-    value = fields.text(name, max_chars=100)
+    value = fields.text(name, max_chars=_MAX_CHARS)
     if not pattern.fullmatch(value):
         raise Malformed("wrong form", where=f"statement.{name}", got=shown(value, 40), expected=expected)
     return value
