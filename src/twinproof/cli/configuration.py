@@ -6,17 +6,19 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from twinproof.cli.chain_settings import ChainSettings, read_chain_settings
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import PROFILES, Machine, Policy
 from twinproof.policy_file import read_policy
-from twinproof.release.build_settings import BuildSettings, read_build_settings
-from twinproof.release.compose_settings import ComposeSettings, read_compose_settings
 from twinproof.sources.files import read_file
 from twinproof.sources.urls import split_url
 from twinproof.wire import Fields, shown
+
+if TYPE_CHECKING:  # loaded for the tables of a release, which a verification does not have
+    from twinproof.release.build_settings import BuildSettings
+    from twinproof.release.compose_settings import ComposeSettings
 
 __all__ = ["DEFAULT_CONFIG", "Configuration", "parse_configuration", "policy_of", "read_configuration"]
 
@@ -122,10 +124,22 @@ def _configuration(top: Fields) -> Configuration:
         collateral_url=collateral.optional_text("url", max_chars=2048),
         policy=read_policy(top.child("policy")) if "policy" in top else None,
         release_branch=top.optional_text("release_branch", max_chars=200),
-        compose=read_compose_settings(top.child("compose")) if "compose" in top else None,
-        build=read_build_settings(top.child("build")) if "build" in top else None,
+        compose=_compose(top.child("compose")) if "compose" in top else None,
+        build=_build(top.child("build")) if "build" in top else None,
         chain=read_chain_settings(top.child("chain")) if "chain" in top else None,
     )
+
+
+def _compose(table: Fields) -> ComposeSettings:
+    from twinproof.release.compose_settings import read_compose_settings
+
+    return read_compose_settings(table)
+
+
+def _build(table: Fields) -> BuildSettings:
+    from twinproof.release.build_settings import read_build_settings
+
+    return read_build_settings(table)
 
 
 def _known(entry: Fields, known: set[str]) -> None:

@@ -7,7 +7,6 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from twinproof.dcap.certificates import UNREADABLE
@@ -43,14 +42,16 @@ class TrustRoot:
                 certificates = x509.load_pem_x509_certificates(data)
                 if len(certificates) != 1:
                     raise Malformed("not one certificate", where="trust root", got=str(len(certificates)))
+                from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  (loads SSH)
+
                 certificate = certificates[0]
+                data = certificate.public_bytes(Encoding.DER)
             else:
                 certificate = x509.load_der_x509_certificate(data)
             names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-            der = certificate.public_bytes(Encoding.DER)
         except UNREADABLE as error:
             raise Malformed("not an X.509 certificate", where="trust root", expected="PEM or DER") from error
-        return cls(der, shown(str(names[0].value)) if names else "unnamed root")
+        return cls(data, shown(str(names[0].value)) if names else "unnamed root")
 
 
 # The certificate that Intel publishes at certificates.trustedservices.intel.com, valid 2018-05-21 to 2049-12-31.

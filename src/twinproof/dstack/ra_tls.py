@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twinproof.dstack.app_info import AppInfo, parse_app_info
 from twinproof.dstack.attestation import MAX_QUOTE_BYTES, VersionedAttestation, parse_versioned_attestation
@@ -65,6 +64,8 @@ def expected_report_data(spki: bytes) -> bytes:
 def first_certificate(pem: bytes, where: str) -> bytes:
     """DER of the first certificate of a PEM chain: the leaf. Raises Malformed."""
     try:
+        from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415  (loads SSH)
+
         return x509.load_pem_x509_certificates(pem)[0].public_bytes(Encoding.DER)
     except (ValueError, IndexError) as error:
         raise Malformed("not a PEM certificate", where=where) from error
@@ -106,6 +107,8 @@ def _open(der: bytes) -> tuple[bytes, dict[str, bytes]]:
     """The key, and the octets of each extension under the arc by its last number."""
     try:
         certificate = x509.load_der_x509_certificate(der)
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415  (loads SSH)
+
         spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         extensions = tuple(certificate.extensions)
     except (*_UNREADABLE, Warning) as error:  # a Warning where the caller turns warnings into errors

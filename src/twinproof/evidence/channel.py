@@ -15,7 +15,6 @@ from enum import StrEnum
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twinproof.dstack.ra_tls import RaTlsEvidence
 from twinproof.dstack.ra_tls_claims import compare_ra_tls_claims
@@ -162,6 +161,8 @@ def check_tls_key(
 
 def spki_of(certificate: bytes, where: str) -> bytes:
     """DER SubjectPublicKeyInfo of a DER certificate. Raises Malformed."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415  (loads SSH)
+
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
         return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
