@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := src enclave/src tests bench
 
-.PHONY: setup demo test check workflows reproducible conformance fuzz format lint types lock bench differential differences clean
+.PHONY: setup demo test check workflows reproducible conformance fuzz format lint types lock bench differential differences clean pictures
 
 setup: $(READY)
 
@@ -84,6 +84,10 @@ differential: setup
 # The counts of the usual run, written into docs/dcap-differences.md.
 differences: setup
 	PYTHONPATH=tests $(BIN)/python -W ignore -m differential.table
+
+# The pictures of the documents, taken of a report of the simulated world. Needs Chromium.
+pictures: setup
+	PYTHONPATH=tests $(BIN)/python tests/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -11,7 +11,7 @@ from bench import document, javascript
 from bench.machine import machine, versions
 from bench.results import Section
 
-SCENARIOS = ("quotes", "real", "instances", "batch", "start_up", "changelog", "chain")
+SCENARIOS = ("quotes", "real", "instances", "batch", "archive", "start_up", "changelog", "chain")
 """Modules of this folder, in the order of the document; each has `measure(rounds) -> list[Section]`."""
 
 

@@ -24,7 +24,7 @@ from twinproof.report.style import Style
 from twinproof.sources.batch_input import Item
 from twinproof_devnet.host import TdxHost
 
-__all__ = ["measure"]
+__all__ = ["measure", "peaks"]
 
 FEW, MANY, MOST = 200, 20_000, 100_000
 PLATFORMS = 50
@@ -79,22 +79,22 @@ class _Files:
 def _command(files: _Files, number: int, jobs: int) -> tuple[float, int]:
     """Seconds and bytes of one batch."""
     command = [sys.executable, "-m", "twinproof", "verify", "--batch", str(files.lines(number)), *files.flags]
-    peaks: dict[int, int] = {}
+    found: dict[int, int] = {}
     start = time.perf_counter()
     with subprocess.Popen(
         [*command, "--jobs", str(jobs)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         while process.poll() is None:
-            peaks.update(_peaks(process.pid))
+            found.update(peaks(process.pid))
             time.sleep(PAUSE)
         seconds = time.perf_counter() - start
         summary = (process.stderr or sys.stdin.buffer).read().decode()
     if f"{number} accepted (exit 0)" not in summary:
         raise AssertionError(summary)
-    return seconds, sum(peaks.values())
+    return seconds, sum(found.values())
 
 
-def _peaks(pid: int) -> Iterator[tuple[int, int]]:
+def peaks(pid: int) -> Iterator[tuple[int, int]]:
     """Largest resident size of the process and of its children, which its threads start."""
     try:
         children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _words(task / "children")]
