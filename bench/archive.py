@@ -136,7 +136,9 @@ def _pages(made: _Made) -> tuple[float, ...]:
 def measure(rounds: int, *, many: int = MANY) -> list[Section]:
     with tempfile.TemporaryDirectory() as folder:
         made = _make(Path(folder), many)
-        audits, batches, small = [], [], []
+        audits: list[tuple[float, int]] = []
+        batches: list[tuple[float, int]] = []
+        small: list[tuple[float, int]] = []
         for _ in range(min(rounds, MAX_ROUNDS)):
             lines = str(made.folder / "few.jsonl")
             batches.append(_run(["verify", "--batch", lines, *made.root, "--jobs", "2"], b"%d accepted" % FEW))
