@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,33 +35,69 @@ VOLATILE = (
 
 
 def masked(text: str) -> str:
-    """Values that change from run to run, made the same; wrapping depends on none of them."""
+    """Values that change from run to run, made the same; a longer one may wrap lines elsewhere."""
     for pattern, name in VOLATILE:
         text = re.sub(pattern, name, text)
-    return text
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Demo:
+    """`stdout` up to where the world goes on, `kept` from there, `versions` of the instances meanwhile."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    kept: str
+    versions: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "twinproof_devnet", "demo"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home")), "PYTHONIOENCODING": "utf-8"},
-        cwd=ROOT,
-    )
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """One run, kept for a moment and then told to stop."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONIOENCODING": "utf-8"}
+    with (home / "stderr").open("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "twinproof_devnet", "demo", "--keep"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            cwd=ROOT,
+        )
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            while not (lines and lines[-1].startswith("cd /")):
+                lines.append(process.stdout.readline())
+                if not lines[-1]:
+                    break
+            stdout, _, kept = "".join(lines).partition("\n=== The world goes on")
+            versions = tuple(version_of(url) for url in re.findall(r"^prod\d +(http\S+)$", kept, re.MULTILINE))
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
+        errors.seek(0)
+        return Demo(process.returncode, stdout, errors.read(), kept, versions)
 
 
-def test_the_demo_ends_as_it_should(demo: subprocess.CompletedProcess[str]) -> None:
+def version_of(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/version", timeout=10) as answer:
+        return str(json.load(answer)["version"])
+
+
+def test_the_demo_ends_as_it_should(demo: Demo) -> None:
     assert (demo.returncode, demo.stderr) == (0, "")
     codes = re.findall(r"^  exit code (.*)$", demo.stdout, re.MULTILINE)
     assert [code for code in codes if code != "0"] == ["4", "4", "3", "3", "4", "4"]  # diff, half an upgrade, four lies
     assert re.search(r"^All 24 commands and statements ended as they should\.$", demo.stdout, re.MULTILINE)
 
 
-def test_the_demo_shows_what_it_promises(demo: subprocess.CompletedProcess[str]) -> None:
+def test_the_demo_shows_what_it_promises(demo: Demo) -> None:
     titles = re.findall(r"^=== ([^:.;\n]+)", demo.stdout, re.MULTILINE)
     assert titles == [
         "The devnet",
@@ -84,14 +124,20 @@ def test_the_demo_shows_what_it_promises(demo: subprocess.CompletedProcess[str])
     ]
 
 
-def test_the_demo_ends_with_the_path_of_a_report_that_is_there(demo: subprocess.CompletedProcess[str]) -> None:
+def test_the_demo_ends_with_the_path_of_a_report_that_is_there(demo: Demo) -> None:
     last = demo.stdout.splitlines()[-1].rpartition(" ")[2]
     report = Path(urlsplit(last).path).read_text(encoding="utf-8")
     assert "<h1>PROOF COMPLETE</h1>" in report
     assert "SIMULATED HARDWARE" in report
 
 
-def test_the_readmes_output_is_the_demos(demo: subprocess.CompletedProcess[str]) -> None:
+def test_a_world_that_is_kept_says_where_it_is_and_goes_on(demo: Demo) -> None:
+    assert demo.versions == ("1.1.0", "1.1.0")
+    for word in ("export PHALA_CLOUD_API_PREFIX=http://127.0.0.1:", "chain RPC", "owner", "registry", "cd /"):
+        assert word in demo.kept
+
+
+def test_the_readmes_output_is_the_demos(demo: Demo) -> None:
     match = re.search(r"<!-- demo:begin -->\n```console\n(.*?)```\n<!-- demo:end -->", README, re.DOTALL)
     assert match
     assert masked(match[1]) in masked(demo.stdout)
@@ -104,8 +150,6 @@ def test_the_readmes_library_example_runs() -> None:
     exec(match[1], names)
     judge = names["judge"]
     assert callable(judge)
-    import json
-
     said = judge(Instance().evidence().quote, json.dumps(devnet_collateral().to_json()), AT)
     assert said == "genuine False, TCB None, advisories ()"
 

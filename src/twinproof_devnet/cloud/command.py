@@ -23,7 +23,11 @@ def up(machines: Sequence[str], fault_texts: Sequence[str], directory: Path | No
     try:
         faults = [FaultAt.parse(text) for text in fault_texts]
         world = CloudWorld.start(
-            machines or MACHINES, chain_id=chain_id or CHAIN_ID, faults=faults, directory=directory
+            machines or MACHINES,
+            chain_id=chain_id or CHAIN_ID,
+            block_seconds=BLOCK_SECONDS,
+            faults=faults,
+            directory=directory,
         )
     except (ValueError, AppError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -35,8 +39,7 @@ def up(machines: Sequence[str], fault_texts: Sequence[str], directory: Path | No
         for item in faults:
             print(f"{'fault':<12} {item}: {item.fault.description}")
         print("\nCtrl-C stops it.", flush=True)
-        while not stop.wait(BLOCK_SECONDS):
-            world.contracts.chain.mine()
+        stop.wait()
     print("stopped")
     return 0
 

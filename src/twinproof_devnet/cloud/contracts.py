@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread
 from typing import Self
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -26,6 +27,8 @@ class Contracts(ContractsNow):
     def __init__(self, kms: KmsContract) -> None:
         super().__init__(kms)
         self.kms, self.chain = kms, kms.chain
+        self._closing = Event()
+        self._miner: Thread | None = None
 
     @classmethod
     def start(cls, kms: Kms, *, chain_id: int = CHAIN_ID) -> Self:
@@ -53,5 +56,17 @@ class Contracts(ContractsNow):
         """Of the endpoints: one alone is only its own word."""
         return [endpoint.url for endpoint in self.chain.endpoints(_ENDPOINTS)]
 
+    def keep_mining(self, seconds: float) -> None:
+        """A block every so often, until this is closed."""
+        self._miner = Thread(target=self._mine, args=(seconds,), daemon=True)
+        self._miner.start()
+
+    def _mine(self, seconds: float) -> None:
+        while not self._closing.wait(seconds):
+            self.chain.mine()
+
     def close(self) -> None:
+        self._closing.set()
+        if self._miner is not None:
+            self._miner.join()
         self.chain.close()

@@ -69,10 +69,11 @@ class CloudWorld:
         machines: Sequence[str] = MACHINES,
         *,
         chain_id: int = CHAIN_ID,
+        block_seconds: float | None = None,
         faults: Sequence[FaultAt] = (),
         directory: Path | None = None,
     ) -> CloudWorld:
-        """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
+        """Up and answering when this returns. Without `block_seconds` only a transaction makes a block. Files are kept in a `directory` that was named, and only there.
 
         Raises ValueError for machines that cannot be.
         """
@@ -88,6 +89,8 @@ class CloudWorld:
             world._write_files()
             for item in faults:
                 world.switch(item.fault, item.machine)
+            if block_seconds is not None:
+                contracts.keep_mining(block_seconds)
             world._resources = resources.pop_all()
         atexit.register(world.close)
         return world

@@ -27,15 +27,14 @@ ENVIRONMENT = "devnet"
 NOT_GENUINE, DIFFERENT = 3, 4
 REPORT = Path("build/demo.html")
 _SECONDS = 30.0
-_FINAL = 8
-"""Blocks after which a block of the devnet's chain is final."""
+_BLOCK_SECONDS = 0.25
 
 
 def run(*, keep: bool = False) -> int:
     """0 when everything ended as it should. `keep` waits for Ctrl-C before the world ends."""
     with tempfile.TemporaryDirectory(prefix="twinproof-") as name:
         directory = Path(name)
-        with CloudWorld.start(MACHINES, directory=directory / "devnet") as world:
+        with CloudWorld.start(MACHINES, block_seconds=_BLOCK_SECONDS, directory=directory / "devnet") as world:
             story = Story(world, ToyRepository(directory, world.config_path.read_text(encoding="utf-8")))
             started = time.monotonic()
             story.tell()
@@ -101,8 +100,14 @@ class Story:
         what = ("--tag", f"v{version}", "--image-digest", self.digests[version])
         trust = ("--trust-root", str(self.world.root_path), "--poll", "0.3")
         self.shell.run("twinproof", *command, *what, *where, *trust, show="err")
-        self.world.contracts.chain.mine(_FINAL)
-        self.shell.say(f"{_FINAL} blocks later what it sent is final.")
+        self.until_final()
+
+    def until_final(self) -> None:
+        """What was sent can no longer be taken back."""
+        ledger = self.world.contracts.chain.ledger
+        sent = ledger.head.number
+        while ledger.number_of("finalized") < sent:
+            time.sleep(_BLOCK_SECONDS)
 
     def compare(self, *urls: str) -> tuple[str, ...]:
         return ("twinproof", "compare", *(urls or self.urls.values()), "--trust-root", str(self.world.root_path))
@@ -188,7 +193,7 @@ class Story:
         self.shell.title("Lie 3: a hash is allowed that nobody published, and one endpoint hides it")
         chain = self.world.contracts.chain
         AppContract(chain, bytes.fromhex(self.app_id), self.world.owner).allow_dark_hash()
-        chain.mine(_FINAL)
+        self.until_final()
         self.world.switch(Fault.MISSING_LOGS, "rpc1")
         self.shell.run(*self.history(), expected=DIFFERENT)
         self.world.switch(Fault.MISSING_LOGS, "rpc1", on=False)
