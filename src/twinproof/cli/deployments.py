@@ -71,8 +71,13 @@ def _verify(arguments: argparse.Namespace) -> int:
     folder = _top(arguments) / FOLDER
     found = read_records(folder)
     configuration = read_configuration(arguments.config)
+    policy = policy_of(arguments, configuration)
     policy = replace(
-        policy_of(arguments, configuration), machines=configuration.machines, pins=Pins(), required=frozenset()
+        policy,
+        machines=configuration.machines,
+        chain=with_flags(configuration.chain, arguments).believed(policy.chain),
+        pins=Pins(),
+        required=frozenset(),
     )  # pins name the newest version, and records are about all of them
     verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
     chain = _Chain(_endpoint(arguments, configuration))
