@@ -11,6 +11,7 @@ from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.contracts_now import ContractsNow
 from twinproof_devnet.chain.devchain import CHAIN_ID, DevChain
 from twinproof_devnet.chain.governance import KmsContract
+from twinproof_devnet.chain.ledger import Depths
 from twinproof_devnet.faults import Fault
 from twinproof_devnet.image import Image
 from twinproof_devnet.kms import Kms
@@ -19,6 +20,7 @@ __all__ = ["Contracts"]
 
 
 _ENDPOINTS = 3
+_DEPTHS = Depths()
 
 
 class Contracts(ContractsNow):
@@ -31,9 +33,9 @@ class Contracts(ContractsNow):
         self._miner: Thread | None = None
 
     @classmethod
-    def start(cls, kms: Kms, *, chain_id: int = CHAIN_ID) -> Self:
+    def start(cls, kms: Kms, *, chain_id: int = CHAIN_ID, depths: Depths = _DEPTHS) -> Self:
         """A new chain. The KMS contract is deployed and final when this returns, and names the KMS's root keys."""
-        chain = DevChain.start(chain_id=chain_id)
+        chain = DevChain.start(chain_id=chain_id, depths=depths)
         contract = KmsContract.deploy(chain, DevAccount.create())
         ca = kms.ca.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         contract.set_info(kms.root_public_key, ca)
@@ -57,7 +59,7 @@ class Contracts(ContractsNow):
         return [endpoint.url for endpoint in self.chain.endpoints(_ENDPOINTS)]
 
     def keep_mining(self, seconds: float) -> None:
-        """A block every so often, until this is closed."""
+        """A block every so often, until this is closed. Below one second the chain's clock runs ahead of ours."""
         self._miner = Thread(target=self._mine, args=(seconds,), daemon=True)
         self._miner.start()
 

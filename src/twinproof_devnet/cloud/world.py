@@ -14,6 +14,7 @@ from typing import Self
 
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import CHAIN_ID
+from twinproof_devnet.chain.ledger import Depths
 from twinproof_devnet.cloud.bootloader import Bootloader
 from twinproof_devnet.cloud.contracts import Contracts
 from twinproof_devnet.cloud.fleet import Fleet
@@ -70,18 +71,20 @@ class CloudWorld:
         *,
         chain_id: int = CHAIN_ID,
         block_seconds: float | None = None,
+        depths: Depths | None = None,
         faults: Sequence[FaultAt] = (),
         directory: Path | None = None,
     ) -> CloudWorld:
-        """Up and answering when this returns. Without `block_seconds` only a transaction makes a block. Files are kept in a `directory` that was named, and only there.
+        """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
 
+        Without `block_seconds` only a transaction makes a block; `depths` say when one is final.
         Raises ValueError for machines that cannot be.
         """
         check_machines(machines, [item for item in faults if item.fault not in CHAIN_FAULTS])
         with ExitStack() as resources:
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
             kms = Kms.create(_now())
-            contracts = Contracts.start(kms, chain_id=chain_id)
+            contracts = Contracts.start(kms, chain_id=chain_id, depths=depths or Depths())
             resources.callback(contracts.close)
             world = cls(machines, kms, contracts, directory or scratch)
             world.directory.mkdir(parents=True, exist_ok=True)
