@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from twinproof.errors import UsageError
 
-__all__ = ["INSTALL", "keccak256"]
+__all__ = ["INSTALL", "has_keccak", "keccak256"]
 
 INSTALL = "pip install twinproof[chain]"
+
+
+def has_keccak() -> bool:
+    """Whether eth-hash is installed, for those who have something to say without it."""
+    try:
+        keccak256(b"")
+    except UsageError:
+        return False
+    return True
 
 
 def keccak256(data: bytes) -> bytes:

@@ -22,11 +22,15 @@ from small_boot import (
     firmware_entry,
     judged,
 )
+from twinproof.dstack.boot import read_boot
 from twinproof.dstack.event_log import parse_event_log
 from twinproof.dstack.guest_info import UNKNOWN_DEVICE_ID, GuestInfo, parse_guest_info
+from twinproof.dstack.key_provider import KeyProvider
 from twinproof.dstack.measurements import mr_aggregated
+from twinproof.dstack.mr_config import check_v2
 from twinproof.dstack.plan import PLAN
 from twinproof.dstack.verify import appraise
+from twinproof.keccak import keccak256
 from twinproof.ledger import Ledger
 from twinproof.verdict import Check, Status
 
@@ -220,7 +224,7 @@ def test_mr_config_id_of_another_compose_file_is_a_contradiction() -> None:
     [
         (bytes(48), Status.NOT_CHECKED, "MR_CONFIG_ID is zero"),
         (COMPOSE_HASH + bytes(16), Status.PASS, ""),
-        (b"\x02" + bytes(32) + bytes(15), Status.NOT_CHECKED, "Keccak-256"),
+        (b"\x02" + bytes(32) + bytes(15), Status.FAIL, "another compose file, app id or key provider"),
         (b"\x03" + b"\x01" * 32 + bytes(15), Status.NOT_CHECKED, "its document"),
         (V1[:-1] + b"\x01", Status.FAIL, "reserved bytes"),
         (b"\xaa" * 48, Status.FAIL, "no known form"),
@@ -230,6 +234,29 @@ def test_each_form_of_mr_config_id(value: bytes, status: Status, reason: str) ->
     _, checks = judged(Boot(mr_config_id=value))
     assert checks["mr_config_id"].status is status
     assert reason in checks["mr_config_id"].reason
+
+
+def test_version_2_is_recomputed_or_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = read_boot(parse_event_log(Boot().log()))
+    provider = measured.key_provider.id_bytes
+    digest = keccak256(measured.compose_hash + measured.app_id + b"\x02" + provider)
+    value = b"\x02" + digest + bytes(15)
+    assert judged(Boot(mr_config_id=value))[1]["mr_config_id"].status is Status.PASS
+    monkeypatch.setattr("twinproof.dstack.mr_config.has_keccak", lambda: False)
+    unread = judged(Boot(mr_config_id=value))[1]["mr_config_id"]
+    assert (unread.status, "twinproof[chain]" in unread.reason) == (Status.NOT_CHECKED, True)
+
+
+def test_version_2_over_an_app_id_that_an_old_guest_does_not_measure_is_not_held_against_it() -> None:
+    measured = read_boot(parse_event_log(Boot().log()))
+    derived = replace(
+        measured,
+        app_id=measured.compose_hash[:20],
+        key_provider=KeyProvider("none", "", b'{"name":"none","id":""}'),
+    )
+    right = keccak256(derived.compose_hash + derived.app_id + b"\x00")
+    assert check_v2(right, derived) == ""
+    assert "given when deploying" in check_v2(bytes(32), derived)
 
 
 def test_a_version_3_document_in_the_sys_config_is_checked() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twinproof.dstack.app_compose import AppCompose, compose_hash, parse_app_compose
 from twinproof.dstack.boot import Boot
-from twinproof.dstack.mr_config import NO_DOCUMENT, NO_KECCAK, MrConfigId, check_v3_document, read_mr_config_id
+from twinproof.dstack.mr_config import NO_DOCUMENT, MrConfigId, check_v2, check_v3_document, read_mr_config_id
 from twinproof.dstack.plan import NO_EVENT_LOG
 from twinproof.dstack.unmeasured import Notice, unmeasured_inputs
 from twinproof.dstack.vm_config import VmConfig
@@ -56,7 +56,7 @@ def check_mr_config_id(
             config = read_mr_config_id(value, measured)
             entry.explain("form", config.form)
             if config.form == "V2":
-                entry.not_checked = NO_KECCAK
+                entry.not_checked = NO_EVENT_LOG if boot is None else check_v2(config.digest, boot)
             elif config.form == "V3":
                 entry.not_checked = _v3(config, vm, boot)
             else:

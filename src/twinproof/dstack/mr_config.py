@@ -16,12 +16,18 @@ from dataclasses import dataclass
 
 from twinproof.dstack.boot import Boot
 from twinproof.errors import Contradiction, Forged, Malformed
+from twinproof.keccak import INSTALL, has_keccak, keccak256
 from twinproof.wire import Fields, parse_object, shown
 
-__all__ = ["NO_DOCUMENT", "NO_KECCAK", "MrConfigId", "check_v3_document", "read_mr_config_id"]
+__all__ = ["NO_DOCUMENT", "MrConfigId", "check_v2", "check_v3_document", "read_mr_config_id"]
 
 NO_KECCAK = (
-    "MR_CONFIG_ID is of version 2 (Keccak-256), which is not recomputed here; the event log was replayed instead"
+    f"MR_CONFIG_ID is of version 2 (Keccak-256), which is recomputed where eth-hash is installed ({INSTALL});"
+    " the event log was replayed instead"
+)
+OTHER_APP_ID = (
+    "MR_CONFIG_ID is of version 2, over the app id given when deploying; without a KMS a guest before 0.6 measures"
+    " another one, so the two cannot be compared"
 )
 NO_DOCUMENT = "MR_CONFIG_ID is of version 3, and its document (mr_config of the sys-config) is not in this evidence"
 _V3_DOMAIN = b"dstack-mr-config-v3:\x00"
@@ -37,6 +43,7 @@ _V3_MEMBERS = frozenset(
         "version",
     }
 )
+_V2_KINDS = {"none": 0, "local-sgx": 1, "kms": 2, "tpm": 3}
 _EVENT_NAME_OF_KIND = {"none": "none", "local": "local-sgx", "kms": "kms", "tpm": "tpm"}
 
 
@@ -68,6 +75,24 @@ def read_mr_config_id(value: bytes, compose_hash: bytes | None) -> MrConfigId:
     if any(value[33:]):
         raise Malformed("reserved bytes 33..47 are not zero", where="MR_CONFIG_ID", got=value.hex())
     return MrConfigId(f"V{version}", value[1:33])
+
+
+def check_v2(digest: bytes, boot: Boot) -> str:
+    """The digest is over what was measured, or why that cannot be told. Raises Contradiction."""
+    if not has_keccak():
+        return NO_KECCAK
+    kind, provider = bytes([_V2_KINDS[boot.key_provider.name]]), boot.key_provider.id_bytes
+    measured = keccak256(boot.compose_hash + boot.app_id + kind + provider)
+    if measured == digest:
+        return ""
+    if boot.key_provider.name != "kms" and boot.app_id == boot.compose_hash[: len(boot.app_id)]:
+        return OTHER_APP_ID
+    raise Contradiction(
+        "MR_CONFIG_ID names another compose file, app id or key provider than was measured",
+        where="MR_CONFIG_ID",
+        got=digest.hex(),
+        expected=measured.hex(),
+    )
 
 
 def check_v3_document(digest: bytes, document: str, boot: Boot) -> None:
