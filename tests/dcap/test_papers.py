@@ -57,6 +57,18 @@ def test_known_papers_are_judged_at_the_time_that_is_asked_for(days: int) -> Non
     assert judge(quote(), memo=_known()).genuine
 
 
+def test_the_seconds_around_every_end_of_a_window_are_judged_as_if_nothing_were_known() -> None:
+    appraisal = judge(quote(), memo=_known()).appraisal
+    assert appraisal is not None
+    refused = 0
+    for edge in (appraisal.latest_issue, appraisal.earliest_expiration):
+        for at in (edge - 1, edge, edge + 1):
+            fresh = judge(quote(), at=at)
+            refused += not fresh.genuine
+            assert judge(quote(), at=at, memo=_known()).checks == fresh.checks
+    assert 2 <= refused <= 3
+
+
 def test_papers_known_under_one_root_are_unknown_under_another() -> None:
     other = Pki.create(AT)
     assert judge(quote(), tree=other, memo=_known()).failed == ("dcap.pck_chain", "Untrusted")

@@ -114,6 +114,14 @@ class Papers:
             self._qe_identity = memo.recall(("QE Identity", signer.der, signature, text), check)
         return self._qe_identity
 
+    def all_within(self, at: int) -> bool:
+        """Whether every window of these papers, all of which were read before, holds at `at`: two comparisons.
+
+        False also where one is not read yet, or `at` is the last second of one: then each is for its step to judge.
+        """
+        windows = self._windows
+        return windows is not None and windows.latest_issue <= at < windows.earliest_expiration
+
     def windows(self, memo: Memo) -> Windows:
         """First and last seconds of everything that was used; for reports, as each step judges its own."""
         if self._windows is None:
