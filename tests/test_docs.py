@@ -65,6 +65,7 @@ def test_no_flag_is_documented_that_does_not_exist() -> None:
         "--fault",
         "--chain-id",
         "--cloud",
+        "--keep",
         "--atomic",
         "--tags",
     }  # the devnet's, and git's
