@@ -171,7 +171,7 @@ class Ledger:
         if step_id in self._done:
             raise ValueError(f"step {step_id} ran twice")
         self._done[step_id] = (
-            Check(self._plan.steps[step_id], _NOT_CHECKED, reason, got)
+            _new(Check, (self._plan.steps[step_id], _NOT_CHECKED, reason, got, "", "", (), ""))
             if got
             else self._plan.not_checked(step_id, reason)
         )

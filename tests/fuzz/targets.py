@@ -94,7 +94,7 @@ def _certificate(data: bytes) -> None:
 
 
 def _crl(data: bytes) -> None:
-    check_not_revoked(load_certificate(pki().root.der, "root"), load_crl(data, "CRL"), "CRL")
+    check_not_revoked(load_crl(data, "CRL"), "CRL", load_certificate(pki().root.der, "root"))
 
 
 def _verification(data: bytes) -> None:

@@ -76,7 +76,7 @@ class SuiteShape:
     def pck_crl_issuer(self, chain: PckChain, collateral: Collateral, root: TrustRoot) -> Certificate:
         """A machine that the root itself certified would be on the root's list, whose signature was checked already."""
         if chain.ca is chain.root:
-            check_not_revoked(chain.leaf, load_crl(collateral.root_ca_crl, "root CA CRL"), "root CA CRL")
+            check_not_revoked(load_crl(collateral.root_ca_crl, "root CA CRL"), "root CA CRL", chain.leaf)
         where = "PCK CRL issuer chain"
         issuer_name = load_crl(collateral.pck_crl, "PCK CRL").issuer
         ders = pem_certificates(collateral.pck_crl_issuer_chain.encode(), where)

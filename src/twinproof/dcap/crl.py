@@ -5,6 +5,7 @@ Source: Intel PCK CRL profile 1.5 section 3; RFC 5280. `thisUpdate <= at < nextU
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -38,9 +39,16 @@ class _Serials:
         self._list, self._asked = parsed, False
         self._all: frozenset[int] | None = None
 
-    def __contains__(self, serial: int) -> bool:
+    @property
+    def listed(self) -> Container[int]:
+        """What answers whether a serial number is on the list."""
+        return self if self._all is None else self._all
+
+    def __contains__(self, serial: object) -> bool:
         if self._all is not None:
             return serial in self._all
+        if not isinstance(serial, int):
+            return False
         if self._asked:
             self._all = frozenset(entry.serial_number for entry in self._list)
         self._asked = True
@@ -132,7 +140,9 @@ def check_crl_signature(crl: Crl, issuer: Certificate, where: str) -> None:
         raise Forged("the CRL's signature does not verify", where=where) from error
 
 
-def check_not_revoked(certificate: Certificate, crl: Crl, where: str) -> None:
-    """Raises Revoked; whatever the reason of an entry is, being on the list counts."""
-    if certificate.serial in crl.serials:
-        raise Revoked(f"{certificate.name} is revoked", where=where, got=f"serial {certificate.serial:x}")
+def check_not_revoked(crl: Crl, where: str, *certificates: Certificate) -> None:
+    """Raises Revoked for the first that is; whatever the reason of an entry is, being on the list counts."""
+    listed = crl.serials.listed
+    for certificate in certificates:
+        if certificate.serial in listed:
+            raise Revoked(f"{certificate.name} is revoked", where=where, got=f"serial {certificate.serial:x}")

@@ -89,19 +89,17 @@ def _check_collateral(papers: Papers, line: Line, *, tee: str, at: int, memo: Me
     root_crl = papers.root_crl(memo)
     if not timely:
         check_window("root CA CRL", root_crl.this_update, root_crl.next_update, at, end_included=False)
-    check_not_revoked(chain.root, root_crl, "root CA CRL")
-    check_not_revoked(chain.ca, root_crl, "root CA CRL")
+    check_not_revoked(root_crl, "root CA CRL", chain.root, chain.ca)
     line.step("dcap.pck_crl")  # 6
     pck_crl = papers.pck_crl(memo)
     if not timely:
         check_window("PCK CRL", pck_crl.this_update, pck_crl.next_update, at, end_included=False)
-    check_not_revoked(chain.leaf, pck_crl, "PCK CRL")
+    check_not_revoked(pck_crl, "PCK CRL", chain.leaf)
     line.step("dcap.tcb_signing")  # 7
     signers = papers.signers(memo)
     if not timely:
         check_dates(*signers, at=at)
-    for signer in signers:
-        check_not_revoked(signer, root_crl, "root CA CRL")
+    check_not_revoked(root_crl, "root CA CRL", *signers)
     line.step("dcap.tcb_info")  # 8
     info = papers.tcb_info(memo)
     line.explain("signed text, sha256", info.sha256)
