@@ -107,12 +107,16 @@ class _Pages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._summed: tuple[str, list[Entry], list[lookup.VersionSpan], int, int | None] | None = None
+        """What the overview says of the archive with this head: entries are only appended, so a head has one answer."""
 
     def overview(self, request: Request) -> Response:
         with self._archive() as archive:
-            machines = lookup.newest_per_machine(archive)
-            spans = lookup.versions(archive)[:PER_PAGE]
-            total, head, last = len(archive), archive.head, lookup.newest_accepted(archive)
+            head = archive.head
+            if self._summed is None or self._summed[0] != head:
+                found = (lookup.newest_per_machine(archive), lookup.versions(archive)[:PER_PAGE])
+                self._summed = (head, *found, len(archive), lookup.newest_accepted(archive))
+            _, machines, spans, total, last = self._summed
         document = {
             "entries": total,
             "head": head,
