@@ -31,6 +31,7 @@ from twinproof.chain.history import History, NoteKind, Subject, Value
 from twinproof.chain.log import Log
 from twinproof.errors import Contradiction, Malformed
 
+UPGRADED = log("Upgraded(address)", at=(0, 0), indexed=(CODE,)).topics[0]
 H1, H2, H3 = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
 
 
@@ -156,6 +157,16 @@ def test_an_upgrade_to_unknown_code_makes_everything_after_it_opaque() -> None:
 
 def test_an_app_made_with_unknown_code_was_always_opaque() -> None:
     history = fold_history(created(), APP, to_block=100)
+    assert history.opaque_since is not None
+    assert history.opaque_since.block_number == 10
+
+
+@pytest.mark.parametrize("late", [[], [log("Upgraded(address)", at=(30, 0), indexed=(CODE,))]], ids=["never", "late"])
+def test_a_contract_of_somebodys_own_that_does_not_begin_with_its_code_is_opaque_from_the_start(
+    late: list[Log],
+) -> None:
+    """It was registered by a stranger, is no proxy, and may allow what it writes no event of."""
+    history = fold([*(item for item in created() if item.topics[0] != UPGRADED), *late])
     assert history.opaque_since is not None
     assert history.opaque_since.block_number == 10
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from lying_node import lying
 from told_app import COMPOSES, DEVICE, HASHES, Told, publish, told_app
+from twinproof.chain.contracts import APP_IMPLEMENTATION
+from twinproof.chain.storage_layout import IMPLEMENTATION
+from twinproof.chain.values import hex_data
 from twinproof.cli.main import main
+from twinproof.deployments.record import Anchor, Attested, Record
+from twinproof.release.versions import Version
+from twinproof.sources.deployment_records import Recorded, write_record
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.generations import Generation
 from twinproof_devnet.chain.governance import KmsContract
@@ -133,6 +139,38 @@ def test_code_that_is_not_known_makes_the_answer_unknown(
     document = json.loads(capsys.readouterr().out)
     assert document["all_published"] is None
     assert "opaque" in [finding["kind"] for finding in document["findings"]]
+
+
+def test_an_endpoint_that_calls_the_apps_own_code_the_kmss_gets_no_yes_with_proofs(
+    told: Told, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = told.kms.deploy_app(told.kms.owner, device_id=DEVICE, compose_hash=HASHES["1.0.0"])
+    app.upgrade(Generation.TCB)
+    told.chain.mine(told.chain.ledger.depths.finalized)
+    code = told.chain.methods.answer("eth_getStorageAt", [hex_data(app.address), hex_data(IMPLEMENTATION), "latest"])
+
+    def lie(method: str, params: Sequence[object], answer: object) -> object:
+        asked = params[0] if params else None
+        if method == "eth_call" and isinstance(asked, dict) and asked["data"] == hex_data(APP_IMPLEMENTATION.call()):
+            return code
+        return answer
+
+    with lying(told.chain.methods, lie) as url:
+        command = ["history", "0x" + app.address.hex(), "--chain", url, "--kms", "0x" + told.kms.address.hex()]
+        main([*command, "--published", str(published), "--json", "--proof"])
+    assert json.loads(capsys.readouterr().out)["all_published"] is None
+
+
+def test_a_record_written_by_hand_publishes_no_dark_hash(
+    told: Told, published: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the app-compose bytes in its bundle nobody can read what ran."""
+    attested = Attested(DEVICE, told.dark, told.app.address, b"", 1, bytes(32), bytes(32), simulated=False)
+    anchor = Anchor(1, bytes(32), 1, bytes(32), 0, 1)
+    record = Record(Version(9, 9, 9), "prod9", "1", "a" * 40, 1, attested, anchor)
+    write_record(elsewhere / "deployments", Recorded(record))
+    assert main(ask(told, "--json", "--published", str(published))) == 4
+    assert json.loads(capsys.readouterr().out)["all_published"] is False
 
 
 def test_an_app_of_the_first_generation_names_who_acted_by_its_transactions(

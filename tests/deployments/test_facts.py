@@ -13,6 +13,7 @@ from deployment_records import AT, mined
 from live_instance import CHAIN_ID, Live, live_instance
 from twinproof.deployments.check import assess, cross_check
 from twinproof.deployments.facts import Chain
+from twinproof.deployments.record import Failure
 from twinproof.errors import Malformed, NotGenuine, Refused, TwinproofError, Unavailable, UsageError
 from twinproof.release.versions import Version
 from twinproof.sources.attested_wait import wait_attested
@@ -137,6 +138,11 @@ def test_what_could_not_be_asked_is_not_checked_and_never_true(live: Live) -> No
         assessment = assess(live.record(), mined=given, verdict=given)
         assert len(assessment.unchecked) == 2
         assert (assessment.holds, assessment.exit_code) == (False, 5)
+
+
+def test_a_failed_record_with_a_transaction_that_nothing_was_attested_for_is_named(live: Live) -> None:
+    failed = replace(live.record(), attested=None, failure=Failure("attest", "no answer"))
+    assert live.findings(failed) == ["onchain"]
 
 
 def test_two_records_of_one_version_may_not_disagree_about_it(live: Live) -> None:

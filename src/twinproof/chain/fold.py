@@ -131,6 +131,8 @@ def fold_history(
     for index, event in enumerate(events):
         before = events[index - 1] if index else None
         fold.take(event, before, events[index + 1] if index + 1 < len(events) else None)
+    if ordered and not _begins_with_code(fold.spans, ordered[0]):
+        fold.opaque_since = Moment(ordered[0])
     return History(
         contract=contract,
         from_block=ordered[0].block_number if ordered else to_block,
@@ -140,6 +142,12 @@ def fold_history(
         deployed_by=fold.deployed_by,
         opaque_since=fold.opaque_since,
     )
+
+
+def _begins_with_code(spans: Iterable[Span], first: Log) -> bool:
+    """Whether the code is named where the log begins, as every proxy's constructor does; other contracts need not."""
+    codes = (span.since for span in spans if span.subject is Subject.IMPLEMENTATION)
+    return any(since is not None and since.block_number == first.block_number for since in codes)
 
 
 class _Fold:

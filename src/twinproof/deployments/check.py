@@ -83,8 +83,10 @@ def assess(
 
 def _onchain(record: Record, mined: Mined) -> list[Finding]:
     anchor, attested = record.anchor, record.attested
-    if anchor is None or attested is None:
+    if anchor is None:
         return []
+    if attested is None:
+        return [Finding("onchain", f"0x{anchor.transaction.hex()}", "nothing was attested that it could have allowed")]
     try:
         found = anchor_of(mined, chain_id=anchor.chain_id, app_id=attested.app_id, compose_hash=attested.compose_hash)
     except TwinproofError as error:

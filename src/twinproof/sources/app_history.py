@@ -79,7 +79,7 @@ def read_app_history(reader: ChainReader, app_id: bytes, *, known_code: frozense
     logs = reader.logs(app_id)
     endpoint = reader.first  # another one, if the logs showed that it lies
     questions: list[str] = []
-    code = known_code | _kms_code(endpoint, reader.kms, end.number)
+    code = known_code | _kms_code(reader, endpoint)
     initial = _initial(endpoint, app_id, logs, questions)
     with read_from(endpoint, "a log"):
         history = fold_history(
@@ -148,8 +148,14 @@ def _cross_check(reader: ChainReader, history: History) -> None:
             )
 
 
-def _kms_code(endpoint: Endpoint, kms: bytes, block: int) -> frozenset[bytes]:
-    """The code that the KMS gives to new apps: what an app that was not upgraded runs."""
+def _kms_code(reader: ChainReader, endpoint: Endpoint) -> frozenset[bytes]:
+    """The code that the KMS gives to new apps: what an app that was not upgraded runs. Proved where the log is."""
+    kms, block = reader.kms, reader.agreement.block.number
+    if reader.proof:
+        slot = layout.KMS_APP_IMPLEMENTATION
+        account = proved_account(reader.proved(kms, (slot,)), reader.agreement.block.state_root)
+        word = account.words[slot] if account is not None else 0
+        return frozenset({word.to_bytes(20, "big")}) if 0 < word < 1 << 160 else frozenset()
     for function in (APP_IMPLEMENTATION, APP_AUTH_IMPLEMENTATION):
         answer = ask(endpoint, kms, function, block=hex(block))
         if answer.kind is AnswerKind.VALUE:

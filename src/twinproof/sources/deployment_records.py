@@ -15,7 +15,7 @@ from twinproof.evidence.bundle import MAX_BUNDLE_BYTES
 from twinproof.sources.disk import write_new
 from twinproof.wire import shown
 
-__all__ = ["FOLDER", "RecordFolder", "Recorded", "bundle_path", "read_records", "write_record"]
+__all__ = ["FOLDER", "RecordFolder", "Recorded", "bundle_path", "read_bundle_text", "read_records", "write_record"]
 
 FOLDER = "deployments"
 EVIDENCE = "evidence"

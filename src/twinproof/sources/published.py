@@ -1,7 +1,7 @@
 """Where published versions are found: deployment records, app-compose files, the repository's tags, GitHub's releases.
 
-What a record attested is published in the sense that its bundle holds the app-compose bytes; a file is its own proof; a
-release asset's SHA-256 is GitHub's word.
+What a record attested is published when its bundle holds app-compose bytes of this hash: a record alone is a text that
+anyone can write. A file is its own proof; a release asset's SHA-256 is GitHub's word.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from twinproof.errors import UsageError
+from twinproof.deployments.record import Record
+from twinproof.errors import TwinproofError, UsageError
+from twinproof.evidence.bundle import parse_bundle
 from twinproof.release.publication import Published
 from twinproof.release.versions import Version, release_of_tag
-from twinproof.sources.deployment_records import FOLDER, read_records
+from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_records
 from twinproof.sources.git import Git
 from twinproof.wire import shown
 
@@ -43,9 +45,19 @@ def recorded(top: Path, app_id: bytes) -> Sources:
     for record in found.records:
         seen = record.attested
         if seen is not None and seen.app_id == app_id:
-            published.append(Published(record.version, seen.compose_hash, f"record {record.name}"))
+            if _holds_compose(top / FOLDER, record, seen.compose_hash):
+                published.append(Published(record.version, seen.compose_hash, f"record {record.name}"))
             attested.append((record.name, seen.compose_hash))
     return Sources(tuple(published), tuple(attested), tuple(name for name, _ in found.broken))
+
+
+def _holds_compose(folder: Path, record: Record, compose_hash: bytes) -> bool:
+    """Whether the bytes behind the hash can be read in the record's bundle."""
+    try:
+        text = parse_bundle(read_bundle_text(folder, record)).app_compose
+    except TwinproofError:
+        return False
+    return text is not None and hashlib.sha256(text.encode()).digest() == compose_hash
 
 
 def compose_files(name: str) -> tuple[Published, ...]:
