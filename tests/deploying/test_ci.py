@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from deploy_world import MACHINES, QUICK, DeployWorld, Ran, deploy_world
+from lying_node import lying
 from toy_repository import BRANCH
 from twinproof.deployments.record import Outcome, Record
 from twinproof.deployments.standing import rows
@@ -101,6 +102,30 @@ def test_a_hand_edited_record_is_named_by_verify(ci: Ci) -> None:
     assert verified.code == 4
     assert f"onchain.block: the record says {block + 1}, found was {block}" in verified.out
     assert verified.out.count("true ") == 5
+
+
+def test_records_of_another_app_on_our_machines_are_false_where_the_app_is_pinned(ci: Ci) -> None:
+    """Anyone can rent the same machine, and have code attest any version's name under an app id of his own."""
+    policy = ci.world.directory / "policy.toml"
+    policy.write_text(f'[policy]\napp_id = "{"ab" * 20}"\n')
+    verified = ci.world.run("deployments", "verify", "--chain", ci.world.chain.url, "--policy", str(policy))
+    assert (verified.code, verified.out.count("FALSE ")) == (4, 6), verified.out
+    assert "policy.app_id" in verified.out
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["asked first", "asked last"])
+def test_one_lying_endpoint_makes_no_record_true_or_false_where_two_have_to_agree(ci: Ci, first: bool) -> None:
+    def lie(method: str, _: Sequence[object], answer: object) -> object:
+        if method == "eth_getTransactionReceipt" and isinstance(answer, dict):
+            answer["logs"] = []
+        return answer
+
+    with lying(ci.world.chain.methods, lie) as url:
+        urls = [url, ci.world.chain.url] if first else [ci.world.chain.url, url]
+        verified = ci.world.run("deployments", "verify", "--chain", ",".join(urls))
+    assert verified.out.count("NOT CHECKED ") == 6, verified.out
+    assert verified.code == 5
+    assert "do not agree on the transaction" in " ".join(verified.out.split())
 
 
 def test_a_half_written_and_a_copied_record_are_named_and_the_others_verified(ci: Ci) -> None:

@@ -30,6 +30,7 @@ from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
 from twinproof.sources.mined import chain_id_of, mined_transaction, what_is
 from twinproof.sources.rpc import Endpoint, header_at
+from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.verifier import Verdict, Verifier
 from twinproof.wire import shown
 
@@ -76,11 +77,11 @@ def _verify(arguments: argparse.Namespace) -> int:
         policy,
         machines=configuration.machines,
         chain=with_flags(configuration.chain, arguments).believed(policy.chain),
-        pins=Pins(),
+        pins=Pins(app_id=policy.pins.app_id, kms_root=policy.pins.kms_root),
         required=frozenset(),
-    )  # pins name the newest version, and records are about all of them
+    )  # the other pins name the newest version, and records are about all of them
     verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
-    chain = _Chain(_endpoint(arguments, configuration))
+    chain = _Chain(_endpoints(arguments, configuration))
     proofs = _proofs(folder, found.records)
     crossed = cross_check(found.records)
     assessments = []
@@ -115,26 +116,27 @@ def _verify(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _endpoint(arguments: argparse.Namespace, configuration: Configuration) -> Endpoint | None:
-    """One that the quorum trusts; None when no chain was named. Raises Unavailable, UsageError."""
+def _endpoints(arguments: argparse.Namespace, configuration: Configuration) -> tuple[Endpoint, ...]:
+    """As many as have to agree; none when no chain was named. Raises Unavailable, UsageError."""
     settings = with_flags(configuration.chain, arguments)
     if not settings.rpc:
-        return None
+        return ()
     if not 0 < arguments.timeout < float("inf"):
         raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
     quorum = settings.opened(HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file))
     try:
         quorum.check_chain_id()
     except Unavailable:
-        return quorum.endpoints[0]  # each record says that it was not checked, and why
-    return quorum.trusted[0]
+        return tuple(quorum.endpoints[: quorum.needed])  # each record says that it was not checked, and why
+    return quorum.trusted[: quorum.needed]
 
 
 class _Chain:
-    """What the endpoint says, each thing asked once: machines of one version share a transaction."""
+    """What the endpoints say, each thing asked once: machines of one version share a transaction."""
 
-    def __init__(self, endpoint: Endpoint | None) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
+        self._endpoint = endpoints[0] if endpoints else None
+        self._others = endpoints[1:]
         self._found: dict[bytes, Mined | TwinproofError] = {}
 
     def mined(self, record: Record) -> Mined | TwinproofError | None:
@@ -157,7 +159,20 @@ class _Chain:
                 got=f"chain id {self._chain_id}",
                 expected=f"chain id {anchor.chain_id}",
             )
-        return mined_transaction(endpoint, anchor.transaction)
+        found = mined_transaction(endpoint, anchor.transaction)
+        for other in self._others:
+            try:
+                same = _told(mined_transaction(other, anchor.transaction)) == _told(found)
+            except Refused:
+                same = False
+            if not same:
+                raise RpcUntrue(
+                    "the endpoints do not agree on the transaction",
+                    where=f"0x{anchor.transaction.hex()}",
+                    got=f"{endpoint.name} and {other.name} say different things",
+                    hint="one of them lies or lags; ask more endpoints",
+                )
+        return found
 
     @cached_property
     def _chain_id(self) -> int:
@@ -181,6 +196,12 @@ class _Chain:
             if record.anchor.block <= self._final
             else f"its block {record.anchor.block} is not final yet: {self._final} is"
         )
+
+
+def _told(mined: Mined) -> tuple[object, ...]:
+    """What a record rests on; endpoints may differ in the rest."""
+    receipt = mined.receipt
+    return receipt.succeeded, receipt.block_number, receipt.block_hash, receipt.logs, mined.block_time
 
 
 def _verdict(folder: Path, record: Record, verifier: Verifier) -> tuple[Verdict | TwinproofError | None, bytes]:
@@ -253,8 +274,8 @@ def _import(arguments: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise Malformed("not UTF-8 text", where=shown(arguments.file)) from error
     table = read_table(text, shown(arguments.file))
-    endpoint = _endpoint(arguments, read_configuration(None))
-    marks = judge_rows(table, None if endpoint is None else lambda value: what_is(endpoint, value))
+    endpoints = _endpoints(arguments, read_configuration(None))
+    marks = judge_rows(table, (lambda value: what_is(endpoints[0], value)) if endpoints else None)
     if arguments.json:
         print(json.dumps([_row_json(row, found) for row, found in zip(table, marks, strict=True)], indent=1))
         return 4
