@@ -128,6 +128,19 @@ def test_what_is_not_final_is_pending_with_its_depth(
     assert "3 deep" in capsys.readouterr().out
 
 
+def test_a_dark_hash_that_boots_before_its_block_is_final_is_no_yes(
+    told: Told, published: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = told.kms.deploy_app(told.kms.owner, device_id=DEVICE, compose_hash=HASHES["1.0.0"])
+    told.chain.mine(told.chain.ledger.depths.finalized)
+    app.allow(told.dark)
+    command = ["history", "0x" + app.address.hex(), "--chain", told.chain.url, "--kms", "0x" + told.kms.address.hex()]
+    assert main([*command, "--published", str(published), "--json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert document["all_published"] is False
+    assert [item["compose_hash"] for item in document["findings"] if item["kind"] == "dark"] == [told.dark.hex()]
+
+
 def test_code_that_is_not_known_makes_the_answer_unknown(
     told: Told, published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ __all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from twinproof.chain.events import Kind, topics
     from twinproof.sources.app_history import read_app_history
     from twinproof.sources.rpc import header_at
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             tagged=tagged,
             attested=records.attested,
             complete=read.complete,
+            pending=[log.data for log in read.pending if log.topics == topics(Kind.COMPOSE_HASH_ADDED)],
         ),
         times=read.times,
         pending=read.pending,

@@ -101,11 +101,13 @@ def publication(
     tagged: Iterable[Version] = (),
     attested: Iterable[tuple[str, bytes]] = (),
     complete: bool = True,
+    pending: Iterable[bytes] = (),
 ) -> Publication:
     """Join an app's history with what is published, with the versions that are tagged, and with what was attested.
 
     `attested` are names and compose hashes of instances that were seen running. A history that is not `complete` does
-    not begin with the contract's creation: what was allowed before it may still boot.
+    not begin with the contract's creation: what was allowed before it may still boot. `pending` are hashes allowed in
+    blocks that are not final yet: a KMS follows the head of the chain, so they may boot already.
     """
     spans: dict[bytes, list[Span]] = {}
     for span in history.of(Subject.COMPOSE_HASH):
@@ -114,13 +116,14 @@ def publication(
     versions = tuple(_version(value, held, published) for value, held in spans.items())
     findings = [
         *_dark(versions),
+        *(waiting := tuple(_dark_pending(pending, published, spans))),
         *_opaque(history),
         *_incomplete(history, complete=complete),
         *_never_logged(attested, spans),
         *_never_allowed(published, tagged, spans),
         *_still_allowed(versions),
     ]
-    answer: bool | None = not any(version.dark for version in versions)
+    answer: bool | None = not waiting and not any(version.dark for version in versions)
     if not versions or (answer and (history.opaque_since is not None or not complete)):
         answer = None
     return Publication(versions, tuple(findings), history.from_block, answer)
@@ -139,6 +142,16 @@ def _dark(versions: Iterable[AllowedVersion]) -> Iterable[Finding]:
             now = "is allowed" if version.allowed_now else "was allowed"
             text = f"{version.compose_hash.hex()} {now}, and no app-compose of this hash is published"
             yield Finding(FindingKind.DARK, text, version.compose_hash)
+
+
+def _dark_pending(
+    pending: Iterable[bytes], published: Sequence[Published], logged: Iterable[bytes]
+) -> Iterable[Finding]:
+    known = {item.compose_hash for item in published} | set(logged)
+    for compose_hash in dict.fromkeys(pending):
+        if compose_hash not in known:
+            text = f"{compose_hash.hex()} is allowed in a block that is not final yet, and no app-compose is published"
+            yield Finding(FindingKind.DARK, text, compose_hash)
 
 
 def _opaque(history: History) -> Iterable[Finding]:
