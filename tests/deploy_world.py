@@ -80,16 +80,21 @@ class DeployWorld:
         repository = self.repository
         repository.write("enclave/pyproject.toml", f'[project]\nname = "toy"\nversion = "{version}"\n')
         repository.write(VERSION, f'__version__ = "{version}"\n')
-        repository.write("twinproof.toml", self._configuration(allowed_envs))
+        repository.write("twinproof.toml", self.configuration(allowed_envs))
         repository.commit(f"chore(release): v{version}")
         repository.git("tag", "-a", "-m", f"v{version}", f"v{version}")
         repository.git("push", "-q", "--atomic", "origin", BRANCH, f"v{version}")
-        commit = repository.git("rev-parse", "HEAD")
+        return self.build(version)
+
+    def build(self, version: str) -> str:
+        """What CI does with a version's tag: its image is in the registry, by its digest."""
+        commit = self.repository.git("rev-parse", f"v{version}^{{commit}}")
         built = self.cloud.registry.push(git_sha=commit, build_time="2026-11-01T00:00:00Z", version=version)
         self.digests[version] = built
         return built
 
-    def _configuration(self, allowed_envs: str) -> str:
+    def configuration(self, allowed_envs: str = "") -> str:
+        """twinproof.toml of the repository: what is deployed, and the devnet's machines and chain."""
         head = f'release_branch = "{BRANCH}"\n\n[compose]\nfile = "enclave/docker-compose.yml"\n'
         head += 'image = "ghcr.io/example/toy-example"\nname = "toy-example"\n'
         head += f"allowed_envs = [{allowed_envs}]\n" if allowed_envs else ""

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from toy_repository import BRANCH, ROOT, ToyRepository, toy_repository
-from twinproof_devnet.world import World
+from deploy_world import DeployWorld, deploy_world
+from toy_repository import BRANCH, ROOT, ToyRepository
 
 GUIDE = (ROOT / "docs" / "UPGRADE-GUIDE.md").read_text(encoding="utf-8")
-DIGEST = f"sha256:{'5' * 64}"
+MACHINES = ("prod9", "prod7")
+_FINAL = 10
+"""Blocks after which one of the devnet's chain is final, and some."""
 WRAPPER = """#!/bin/sh
-if [ "$1" = compare ]; then
-  exec '{python}' -m twinproof "$@" --trust-root '{root}' --config '{config}' --no-cache
-fi
+case "$1" in
+  compare) exec '{python}' -m twinproof "$@" --trust-root '{root}' --config '{config}' --no-cache ;;
+  deploy | status) exec '{python}' -m twinproof "$@" --trust-root '{root}' ;;
+esac
 exec '{python}' -m twinproof "$@"
 """
 """The page's commands are those of real machines; the devnet's root is added here."""
@@ -49,32 +52,59 @@ def shows(output: tuple[str, ...], printed: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyRepository]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployWorld]:
     """v1.0.0 of the real service, pushed, with nothing since; two machines run it."""
     directory = tmp_path_factory.mktemp("guide")
-    made = toy_repository(directory)
-    made.git("reset", "-q", "--hard", "v1.0.0")
-    for path in (*sorted((ROOT / "enclave" / "src").rglob("*.py")), *sorted((ROOT / "scripts").glob("*.sh"))):
-        made.write(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
-        (made.top / path.relative_to(ROOT)).chmod(path.stat().st_mode)
-    made.write("enclave/README.md", "# toy\n")
-    made.write("enclave/pyproject.toml", (ROOT / "enclave" / "pyproject.toml").read_text(encoding="utf-8"))
-    made.write(".gitignore", "build/\n")
-    made.commit("feat: the service")
-    made.git("tag", "-f", "-a", "-m", "v1.0.0", "v1.0.0")
-    made.git("push", "-qf", "origin", BRANCH, "v1.0.0")
-    with World.start(("prod9", "prod7")) as world:
-        tools = made.home / "bin"
+    with deploy_world(directory, MACHINES) as made:
+        repository = made.repository
+        repository.git("reset", "-q", "--hard", "v1.0.0")
+        for path in (*sorted((ROOT / "enclave" / "src").rglob("*.py")), *sorted((ROOT / "scripts").glob("*.sh"))):
+            repository.write(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
+            (repository.top / path.relative_to(ROOT)).chmod(path.stat().st_mode)
+        repository.write("enclave/README.md", "# toy\n")
+        repository.write("enclave/pyproject.toml", (ROOT / "enclave" / "pyproject.toml").read_text(encoding="utf-8"))
+        repository.write(".gitignore", "build/\n")
+        repository.write("twinproof.toml", f"{made.configuration()}\n{_build_table()}")
+        repository.commit("feat: the service")
+        repository.git("tag", "-f", "-a", "-m", "v1.0.0", "v1.0.0")
+        repository.git("push", "-qf", "origin", BRANCH, "v1.0.0")
+        made.build("1.0.0")
+        assert made.deploy("1.0.0", machines=MACHINES).code == 0
+        tools = repository.home / "bin"
         tools.mkdir()
-        text = WRAPPER.format(python=sys.executable, root=world.root_path, config=world.config_path)
+        (directory / "machines.toml").write_text(_with_urls(made))
+        text = WRAPPER.format(python=sys.executable, root=made.cloud.root_path, config=directory / "machines.toml")
         (tools / "twinproof").write_text(text)
         (tools / "twinproof").chmod(0o755)
         yield made
 
 
-def run(repository: ToyRepository, command: Command) -> subprocess.CompletedProcess[str]:
+def _build_table() -> str:
+    """The real repository's: what images are built with."""
+    (table,) = re.findall(r"^\[build\]\n(?:(?!\[).*\n)*", (ROOT / "twinproof.toml").read_text("utf-8"), re.MULTILINE)
+    return str(table)
+
+
+def _with_urls(world: DeployWorld) -> str:
+    """The devnet's settings with the address of each instance, which stays in an upgrade."""
+    text = world.cloud.config_path.read_text(encoding="utf-8")
+    for cvm in world.cloud.fleet.cvms:
+        heading = f"[machines.{cvm.node.name}]"
+        text = text.replace(heading, f'{heading}\nurl = "{cvm.instance.url}"')
+    return text
+
+
+def run(world: DeployWorld, command: Command) -> subprocess.CompletedProcess[str]:
+    """What CI does once the tag is pushed happens when a command names the digest that it prints."""
+    repository = world.repository
     path = f"{repository.home / 'bin'}:{repository.environment['PATH']}"
-    environment = {**repository.environment, "PATH": path, "IMAGE_DIGEST": DIGEST, "PYTHONIOENCODING": "utf-8"}
+    environment = {**world.environment, "PATH": path}
+    if "$IMAGE_DIGEST" in command.text:
+        if "1.1.0" not in world.digests:
+            world.build("1.1.0")
+        environment["IMAGE_DIGEST"] = world.digests["1.1.0"]
+    if command.text.startswith("twinproof compare"):
+        world.chain.mine(_FINAL)  # minutes pass, and what was sent is final
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command.text],
         check=False,
@@ -86,10 +116,11 @@ def run(repository: ToyRepository, command: Command) -> subprocess.CompletedProc
     )
 
 
-def test_every_command_of_the_page_does_what_the_page_says(repository: ToyRepository) -> None:
+def test_every_command_of_the_page_does_what_the_page_says(world: DeployWorld) -> None:
+    repository: ToyRepository = world.repository
     printed: dict[str, str] = {}
     for command in commands():
-        done = run(repository, command)
+        done = run(world, command)
         assert done.returncode == command.code, f"$ {command.text}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         assert shows(command.output, done.stdout), f"$ {command.text}\nprinted:\n{done.stdout}"
