@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ from twinproof.sources.limits import Limits
 from twinproof.verdict import Status
 from twinproof_devnet.collateral_service import CollateralService
 from twinproof_devnet.confidential_vm import ConfidentialVm
-from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt
+from twinproof_devnet.faults import FRONT_FAULTS, Fault, FaultAt, Place
 from twinproof_devnet.firmware import Shape
 from twinproof_devnet.front import Front
 from twinproof_devnet.image import Image
@@ -114,8 +116,18 @@ def failed(verdict: Verdict) -> list[str]:
 
 def test_every_fault_has_its_place_here() -> None:
     in_evidence = {*CAUGHT_ALONE, *CAUGHT_BESIDE_ANOTHER, *CAUGHT_IN_INFO, *CAUGHT_IN_THE_ANSWER}
-    assert in_evidence | {*CAUGHT_IN_A_KEY, *NO_EVIDENCE} == set(Fault)
+    elsewhere = {fault for fault in Fault if fault.place in {Place.CLOUD, Place.CHAIN}}
+    assert in_evidence | {*CAUGHT_IN_A_KEY, *NO_EVIDENCE} == set(Fault) - elsewhere
     assert {*CAUGHT_IN_THE_ANSWER, *NO_EVIDENCE} == FRONT_FAULTS
+
+
+def test_every_fault_of_the_cloud_and_of_the_chain_is_switched_on_by_another_test() -> None:
+    folder = Path(__file__).resolve().parents[1]
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("test_*.py") if path != Path(__file__).resolve()]
+    for fault in Fault:
+        if fault.place in {Place.CLOUD, Place.CHAIN}:
+            pattern = rf"Fault\.{fault.name}\b|\b{fault.value}\b"
+            assert any(re.search(pattern, text) for text in texts), fault
 
 
 def test_without_faults_two_machines_are_genuine_and_the_same() -> None:
