@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, TypeVar, cast
 
 from twinproof.errors import Unavailable, UsageError
 from twinproof.sources.workers import Workers
@@ -16,6 +17,7 @@ __all__ = ["Engine", "cluster", "local"]
 
 MAX_JOBS = 256
 _CONNECT_SECONDS = 10
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +60,31 @@ def cluster(address: str) -> Iterator[Engine]:
         raise Unavailable("no Dask scheduler", where=shown(address, 200), got=shown(str(error), 200)) from error
     with client:
         jobs = max(1, sum(client.nthreads().values()))  # type: ignore[no-untyped-call]
-        executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
-        yield Engine(executor, jobs, (BrokenExecutor, KilledWorker))
+        yield Engine(_ClusterExecutor(client.submit), jobs, (BrokenExecutor, KilledWorker))
+
+
+class _Waiting(Protocol):
+    """What Dask's `submit` gives."""
+
+    def result(self, timeout: float | None = None) -> object: ...
+
+
+class _ClusterFuture(Future[Given]):
+    """Asks Dask when somebody wants the result: a result that was lost with its worker is then made again."""
+
+    def __init__(self, asked: _Waiting) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def result(self, timeout: float | None = None) -> Given:
+        return cast("Given", self._asked.result(timeout))
+
+
+class _ClusterExecutor(Executor):
+    """Dask's own executor reads a result as an error when the worker dies between the two, so it is not used."""
+
+    def __init__(self, ask: Callable[..., _Waiting]) -> None:
+        self._ask = ask
+
+    def submit(self, fn: Callable[..., Given], /, *args: object, **kwargs: object) -> Future[Given]:
+        return _ClusterFuture(self._ask(fn, *args, pure=False, **kwargs))
