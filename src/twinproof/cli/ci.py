@@ -35,6 +35,7 @@ from twinproof.sources import clock
 from twinproof.sources.deployment_records import FOLDER, Recorded, write_records
 from twinproof.sources.git import Git, find_repository
 from twinproof.sources.record_push import Change, branch_records, push_records
+from twinproof.sources.rpc import header_at
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
@@ -111,10 +112,17 @@ def _after(records: Sequence[Record], setup: Setup, arguments: argparse.Namespac
 
 
 def _final(setup: Setup, result: Deployed, seconds: float) -> TwinproofError | None:
-    """Wait until the block with the log is final. Why it is not; None when it is, or nobody asked."""
+    """Wait until all that was sent is final: the log, and a device that was allowed after it.
+
+    Why it is not; None when it is, or nobody asked.
+    """
     if not isinstance(result.mined, Mined) or seconds <= 0:
         return None
-    block, end = result.mined.receipt.block_number, time.monotonic() + seconds
+    try:
+        head = header_at(setup.quorum.trusted[0], "latest").number
+    except Unavailable as error:
+        return error
+    block, end = max(head, result.mined.receipt.block_number), time.monotonic() + seconds
     print(f"twinproof: waiting until block {block} is final", file=sys.stderr)
     while True:
         try:
@@ -125,7 +133,7 @@ def _final(setup: Setup, result: Deployed, seconds: float) -> TwinproofError | N
             if final >= block:
                 return None
             reason = Unavailable(
-                "the block with the log is not final", where=f"block {block}", got=f"{final} is, after {seconds:g} s"
+                "what was sent is not final", where=f"block {block}", got=f"{final} is, after {seconds:g} s"
             )
         if time.monotonic() >= end:
             return reason
