@@ -207,7 +207,7 @@ def _signer(arguments: argparse.Namespace) -> Signer:
             "no key signs",
             where=SIGNING_KEY,
             expected="the environment variable, or one of --key-file, --key-env, --keystore",
-            hint="nothing was sent",
+            hint="nothing was sent; --plan needs it too, to see whether it owns the app",
         )
     return key_from_environment(SIGNING_KEY)
 

@@ -358,7 +358,7 @@ def _devnet(parser: argparse.ArgumentParser) -> None:
         "arguments",
         nargs=argparse.REMAINDER,
         metavar="...",
-        help="up --machines prod9,prod7 | faults; everything after `devnet` goes to the simulated world",
+        help="up | push | demo | faults | corpus; everything after `devnet` goes to the simulated world",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 import time
 import urllib.request
@@ -217,7 +218,7 @@ class Story:
             print(f"{name:<12} {url}")
         for line in announcement(self.world)[len(MACHINES) :]:
             print(line)
-        print(f"\ncd {self.repository.top}", flush=True)
+        print(f"\ncd {self.repository.top} && {shlex.join(self.compare())}", flush=True)
         stop.wait()
 
 
