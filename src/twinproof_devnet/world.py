@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import tempfile
@@ -11,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from twinproof_devnet.app_process import build_image
 from twinproof_devnet.collateral import utc
@@ -22,6 +20,7 @@ from twinproof_devnet.faults import CHAIN_FAULTS, CLOUD_FAULTS, FRONT_FAULTS, Fa
 from twinproof_devnet.firmware import Shape
 from twinproof_devnet.image import Image
 from twinproof_devnet.kms import Kms
+from twinproof_devnet.lifetime import Lifetime
 from twinproof_devnet.machine import Machine
 from twinproof_devnet.provision import Provisioned, provision
 from twinproof_devnet.running_instance import Container, RunningInstance
@@ -39,7 +38,7 @@ def _now() -> int:
     return int(time.time())
 
 
-class World:
+class World(Lifetime):
     """Use `start`, and `with` or `close`; it also ends with the interpreter."""
 
     def __init__(self, provisioned: Provisioned, directory: Path, resources: ExitStack) -> None:
@@ -96,8 +95,7 @@ class World:
             world._write_files()
             for item in about_chain:
                 world.switch(item.fault, item.machine)
-            world._resources = resources.pop_all()
-        atexit.register(world.close)
+            world._keep(resources)
         return world
 
     def _launch(self, name: str, scratch: Path, image: Path) -> RunningInstance:
@@ -199,19 +197,6 @@ class World:
         """What to type to compare all instances."""
         urls = [instance.url for instance in self.instances.values()]
         return ["twinproof", "compare", *urls, "--trust-root", str(self.root_path), "--config", str(self.config_path)]
-
-    def close(self) -> None:
-        """End everything, within seconds."""
-        self._resources.close()
-        atexit.unregister(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _start_chain(kms: Kms, machines: Sequence[str], chain_id: int | None, resources: ExitStack) -> WorldChain:

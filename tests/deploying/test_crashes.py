@@ -35,8 +35,10 @@ from twinproof.sources.registrar import Registrar
 from twinproof.sources.rpc import endpoints_of
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import key_from_file
+from twinproof_devnet.chain.abi import topic
 from twinproof_devnet.cloud.cvm import Cvm
 
+ADDED = topic("DeviceAdded(bytes32)")
 TEMPLATE = (
     "services:\n  app:\n    image: IMAGE_REFERENCE\n    environment:\n      ENVIRONMENT: DEPLOYMENT_ENVIRONMENT\n"
 )
@@ -75,6 +77,10 @@ class MortalHttp(HttpClient):
         return answer
 
 
+def _shortly(_: float) -> None:
+    time.sleep(0.01)
+
+
 @dataclass(frozen=True)
 class App:
     """An app of its own name on the shared world."""
@@ -95,13 +101,9 @@ class App:
             document=json.loads(rendered.text),
             machines=tuple(Machine(name, device_id=nodes[name].host.device_id) for name in MACHINES),
         )
-        key = world.directory / "owner.key"
-        world.owner.write(key)
-        writer = ChainWriter(Quorum(endpoints_of((world.chain.url,), http), 1))
-        pause = lambda _: time.sleep(0.01)  # noqa: E731
-        registrar = Registrar(writer, key_from_file(str(key)), kms=world.kms.address, timeout=20, pause=pause)
-        cloud = PhalaCloud(world.cloud.service.url, ApiKey(world.cloud.key), http, pause=pause)
-        with journal_file(self.journal, Journal(self.name, rendered.compose_hash, writer.chain_id)) as journal:
+        registrar = self.registrar(http)
+        cloud = PhalaCloud(world.cloud.service.url, ApiKey(world.cloud.key), http, pause=_shortly)
+        with journal_file(self.journal, Journal(self.name, rendered.compose_hash, registrar.chain_id)) as journal:
             deployer = Deployer(cloud, registrar, journal, brief)
             app_id, changed = deployer.run(deployer.plan(None))
         for result in changed.values():
@@ -109,6 +111,12 @@ class App:
                 raise result
         world.cloud.fleet.settle()
         return app_id
+
+    def registrar(self, http: HttpClient) -> Registrar:
+        key = self.world.directory / "owner.key"
+        self.world.owner.write(key)
+        writer = ChainWriter(Quorum(endpoints_of((self.world.chain.url,), http), 1))
+        return Registrar(writer, key_from_file(str(key)), kms=self.world.kms.address, timeout=20, pause=_shortly)
 
     def dies(self, image: str, deadly: int, *, after: bool) -> None:
         with pytest.raises(Killed):
@@ -203,6 +211,21 @@ def test_a_transaction_that_was_replaced_is_made_anew(world: DeployWorld, app: A
     world.chain.transact(world.owner, world.owner.address, b"")  # takes its nonce
     app.check(app.attempt(HttpClient(), world.digests["1.1.0"]))
     assert world.contracts() == contracts + 1
+
+
+def test_what_was_sent_last_is_the_second_machines_device_and_not_the_log_of_the_hash(
+    world: DeployWorld, app: App
+) -> None:
+    app_id = app.attempt(HttpClient(), world.digests["1.1.0"])
+    device = world.cloud.nodes[MACHINES[1]].host.device_id
+    registrar, compose_hash = app.registrar(HttpClient()), bytes.fromhex(app.cvms[0].compose_hash)
+    with journal_file(app.journal, Journal(app.name, compose_hash, registrar.chain_id)) as journal:
+        last = registrar.last_sent_block(journal)
+        logged = registrar.anchor(journal, app_id, compose_hash).receipt.block_number
+    block = world.chain.ledger.block(last)
+    assert block is not None
+    assert [log.data for receipt in block.receipts for log in receipt.logs if log.topics[0] == ADDED] == [device]
+    assert last > logged
 
 
 WORDS = ("deploying the app's contract", "prod9:   app id", "created", "waiting until it attests")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cloud_client import BUILD_TIME, GIT_SHA
+from devnet_announcement import announced
 from twinproof_devnet.command import main
 from twinproof_devnet.registry import Registry
 
@@ -26,13 +27,7 @@ def test_up_prints_addresses_and_key_files_and_no_key(tmp_path: Path) -> None:
     command += ["--fault", "machine_down@prod9", "--directory", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
-        assert process.stdout is not None
-        lines: list[str] = []
-        while "Ctrl-C stops it.\n" not in lines:
-            line = process.stdout.readline()
-            assert line, lines
-            lines.append(line)
-        text = "".join(lines)
+        text = announced(process)
         assert text.startswith("SIMULATED HARDWARE")
         assert "chain id 8453" in text
         key, owner = (tmp_path / name for name in ("api-key", "chain-owner.key"))

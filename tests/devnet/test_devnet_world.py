@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from devnet_announcement import announced
 from twinproof_devnet.app_process import AppProcess
 from twinproof_devnet.command import main
 from twinproof_devnet.faults import Fault, FaultAt
@@ -127,13 +128,7 @@ def test_up_prints_addresses_and_a_line_to_paste_and_stops_when_told(number: sig
     command = [sys.executable, "-m", "twinproof_devnet", "up", "--machines", "prod9", "--fault", "debug_td@prod9"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
-        assert process.stdout is not None
-        lines: list[str] = []
-        while "Ctrl-C stops it.\n" not in lines:
-            line = process.stdout.readline()
-            assert line, lines
-            lines.append(line)
-        text = "".join(lines)
+        text = announced(process)
         assert text.startswith("SIMULATED HARDWARE")
         assert re.search(
             r"^twinproof compare http://127\.0\.0\.1:\d+ --trust-root /\S+ --config /\S+$", text, re.MULTILINE

@@ -10,7 +10,6 @@ import argparse
 import base64
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,16 +32,15 @@ from twinproof.report.proof_text import proof_text
 from twinproof.report.style import Style
 from twinproof.sources import clock
 from twinproof.sources.deployment_records import FOLDER, Recorded, write_records
+from twinproof.sources.finality import wait_final
 from twinproof.sources.git import Git, find_repository
 from twinproof.sources.record_push import Change, branch_records, push_records
-from twinproof.sources.rpc import header_at
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
 __all__ = ["run"]
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
-FINALITY_POLL = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,26 +116,9 @@ def _final(setup: Setup, result: Deployed, seconds: float) -> TwinproofError | N
     """
     if not isinstance(result.mined, Mined) or seconds <= 0:
         return None
-    try:
-        head = header_at(setup.quorum.trusted[0], "latest").number
-    except Unavailable as error:
-        return error
-    block, end = max(head, result.mined.receipt.block_number), time.monotonic() + seconds
+    block = max(result.mined.receipt.block_number, result.sent_block)
     print(f"twinproof: waiting until block {block} is final", file=sys.stderr)
-    while True:
-        try:
-            final = setup.quorum.finalized().block.number
-        except Unavailable as error:
-            reason: TwinproofError = error
-        else:
-            if final >= block:
-                return None
-            reason = Unavailable(
-                "what was sent is not final", where=f"block {block}", got=f"{final} is, after {seconds:g} s"
-            )
-        if time.monotonic() >= end:
-            return reason
-        time.sleep(min(FINALITY_POLL, max(0.0, end - time.monotonic())))
+    return wait_final(setup.quorum, block, seconds=seconds)
 
 
 def _prove(setup: Setup, result: Deployed, arguments: argparse.Namespace, *, chain: bool) -> _Proved:

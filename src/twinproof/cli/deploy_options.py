@@ -28,7 +28,7 @@ def add_ci(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=float,
         default=1800.0,
-        help="wait so long until the block with the log is final; 0 records it before, and leaves the chain's part of "
+        help="wait so long until what was sent is final; 0 records it before, and leaves the chain's part of "
         "the comparison open (default: 1800)",
     )
     deploy.add_argument(

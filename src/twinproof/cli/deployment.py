@@ -40,12 +40,16 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """`instances` is empty after `--plan`. `mined` is the transaction that allowed the hash, or why it is not known."""
+    """`instances` is empty after `--plan`. `mined` is the transaction that allowed the hash, or why it is not known.
+
+    `sent_block` is the last block that holds something this deployment sent, 0 when it sent nothing.
+    """
 
     plan: Plan
     app_id: bytes | None = None
     instances: tuple[Instance, ...] = ()
     mined: Mined | TwinproofError | None = None
+    sent_block: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -69,11 +73,13 @@ def deploy(setup: Setup, arguments: argparse.Namespace) -> Deployed:
         app_id, changed = deployer.run(plan)
         settings = pinned_settings(settings, setup, app_id)
         instances = _attested(setup, settings, arguments, app_id, changed)
+        sent_block = 0
         try:
             mined: Mined | TwinproofError = registrar.anchor(journal, app_id, setup.brief.release.compose_hash)
+            sent_block = registrar.last_sent_block(journal)
         except TwinproofError as error:
             mined = error
-    return Deployed(plan, app_id, instances, mined)
+    return Deployed(plan, app_id, instances, mined, sent_block)
 
 
 def pinned_settings(settings: Settings, setup: Setup, app_id: bytes) -> Settings:

@@ -165,6 +165,12 @@ class Registrar:
             raise Refused("the app's contract never logged this compose hash", got=compose_hash.hex())
         return mined_transaction(self.endpoint, transactions[-1])
 
+    def last_sent_block(self, journal: JournalFile) -> int:
+        """The last block that holds a transaction of this journal, 0 for none. Raises Unavailable."""
+        kept = journal.now.transactions.values()
+        receipts = [receipt_of(self.endpoint, keccak256(transaction.raw)) for transaction in kept]
+        return max((receipt.block_number for receipt in receipts if receipt is not None), default=0)
+
     def _transact(self, journal: JournalFile, label: str, plan: Callable[[], PlannedTransaction]) -> Receipt:
         """Send what the journal has, or plan, sign, keep and send. What was replaced can never be mined: plan anew."""
         kept = journal.now.transactions.get(label)

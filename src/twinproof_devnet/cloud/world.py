@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import secrets
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import CHAIN_ID
@@ -24,6 +21,7 @@ from twinproof_devnet.cloud.service import CloudService
 from twinproof_devnet.collateral_service import CollateralService
 from twinproof_devnet.faults import CHAIN_FAULTS, FRONT_FAULTS, Fault, FaultAt, Place, active
 from twinproof_devnet.kms import Kms
+from twinproof_devnet.lifetime import Lifetime
 from twinproof_devnet.machine import Machine
 from twinproof_devnet.pki import Pki
 from twinproof_devnet.provision import made_host
@@ -44,10 +42,8 @@ def _now() -> int:
     return int(time.time())
 
 
-class CloudWorld:
+class CloudWorld(Lifetime):
     """Use `start`, and `with` or `close`; it also ends with the interpreter. At first nothing is deployed."""
-
-    _resources: ExitStack
 
     def __init__(self, machines: Sequence[str], kms: Kms, contracts: Contracts, directory: Path) -> None:
         self.directory, self.kms, self.contracts = directory, kms, contracts
@@ -94,8 +90,7 @@ class CloudWorld:
                 world.switch(item.fault, item.machine)
             if block_seconds is not None:
                 contracts.keep_mining(block_seconds)
-            world._resources = resources.pop_all()
-        atexit.register(world.close)
+            world._keep(resources)
         return world
 
     def _serve(self, sockets: Path, resources: ExitStack) -> None:
@@ -180,16 +175,3 @@ class CloudWorld:
     @property
     def key_path(self) -> Path:
         return self.directory / "api-key"
-
-    def close(self) -> None:
-        """End everything, within seconds."""
-        self._resources.close()
-        atexit.unregister(self.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
