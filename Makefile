@@ -30,10 +30,11 @@ check: setup
 	$(MAKE) --no-print-directory workflows
 	$(BIN)/python -m pytest
 
-# The workflows (security, then their schema) and the Dockerfile. Nothing is fetched.
+# The workflows and the action (security, then their schema) and the Dockerfile. Nothing is fetched.
 workflows: setup
-	$(BIN)/zizmor --offline --quiet --persona pedantic .github/workflows
+	$(BIN)/zizmor --offline --quiet --persona pedantic .github/workflows action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/hadolint enclave/Dockerfile
 
 # The enclave's wheel of this commit, built from two clones at other paths and times: the same bytes, or exit 4.

@@ -262,6 +262,18 @@ def test_the_schema_finds_a_misspelt_key(tmp_path: Path) -> None:
     assert "need" in done.stdout
 
 
+def test_the_lints_know_actions_too(tmp_path: Path) -> None:
+    path, tools = tmp_path / "action.yml", Path(sys.executable).parent
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    path.write_text(text.replace("  using: composite\n", "  using: composit\n"))
+    command = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.github-actions", str(path)]
+    assert subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 1
+    path.write_text(text.replace('run: bash "$SOURCE/', 'run: echo "${{ inputs.targets }}"; bash "$SOURCE/'))
+    command = [str(tools / "zizmor"), "--offline", "--quiet", "--persona", "pedantic", str(path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env={"HOME": str(tmp_path)})
+    assert "[template-injection]" in done.stdout
+
+
 def test_make_check_runs_every_lint() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     check = makefile.partition("\ncheck: setup\n")[2].partition("\n\n")[0]
@@ -270,5 +282,7 @@ def test_make_check_runs_every_lint() -> None:
     assert [line.split()[0] for line in lints.splitlines()] == [
         "$(BIN)/zizmor",
         "$(BIN)/check-jsonschema",
+        "$(BIN)/check-jsonschema",
         "$(BIN)/hadolint",
     ]
+    assert [line.split()[-1] for line in lints.splitlines() if "action.yml" in line] == ["action.yml"] * 2
