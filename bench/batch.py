@@ -9,10 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from statistics import median
 
+from bench.command import Spent, spent
+from bench.progress import rounds_within, say
 from bench.results import Bar, Section
 from bench.rounds import Figure, ratio
 from bench.simulated import AT, Platform
@@ -24,94 +26,113 @@ from twinproof.report.style import Style
 from twinproof.sources.batch_input import Item
 from twinproof_devnet.host import TdxHost
 
-__all__ = ["measure", "peaks"]
+__all__ = ["measure"]
 
-FEW, MANY, MOST = 200, 20_000, 100_000
 PLATFORMS = 50
 BLOCK = 100
-EVERY = 10  # blocks after which a new process is imitated
+EVERY = 20  # blocks after which a new process is imitated
 MAX_ROUNDS = 5
-PAUSE = 0.02  # seconds between two looks at the processes
+MAX_SECONDS = 150.0  # for the rounds; what is made before and measured behind them takes about as long again
 MIB = 1 << 20
-METHOD = f"""\
-`twinproof verify --batch FILE.jsonl --collateral FILE`: distinct quotes in hex, one per line, of {PLATFORMS} devnet
-platforms in turn. Whole commands, wall time, start of the processes included; one and two workers take turns. Each
-worker is a process beside the one that reads and prints, so \"one process\" is one worker. Memory is the sum of the
-largest resident sizes of all processes of the command. The cost of a quote is the CPU time of what a worker does with
-a line, in blocks of {BLOCK}; a fresh memory that has seen one quote of each platform is measured in between, so that
-what disturbs the machine disturbs both."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
-    """The quotes as lines: all of them, and the first ones in files of their own."""
+class Sizes:
+    """Quotes of the smaller and the larger command, and those of which the cost of each is looked at."""
 
-    folder: Path
+    few: int = 200
+    many: int = 20_000
+    most: int = 100_000
 
-    def lines(self, number: int) -> Path:
-        return self.folder / f"{number}.jsonl"
 
-    @property
-    def flags(self) -> list[str]:
-        root, collateral = self.folder / "root.der", self.folder / "collateral.json"
+SMALL = Sizes(few=20, many=200, most=2_200)
+METHOD = f"""\
+`twinproof verify --batch FILE.jsonl --collateral FILE`: distinct quotes in hex, one per line, of {PLATFORMS} devnet
+platforms in turn. Whole commands, wall time, start of the processes included; one and two workers take turns. Each
+worker is a process beside the one that reads and prints, so \"one process\" is one worker. In the same rounds two
+processes that share nothing check ECDSA signatures, at once and one behind the other: more than that this machine does
+not give. Memory is the sum of the largest resident sizes of all processes of the command. The cost of a quote is the
+CPU time of what a worker does with a line, in blocks of {BLOCK}; a fresh memory that has seen one quote of each
+platform is measured in between, so that what disturbs the machine disturbs both."""
+_SIGNATURES = """\
+import hashlib
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+key = ec.generate_private_key(ec.SECP256R1())
+signature = key.sign(b"a quote", ec.ECDSA(SHA256()))
+for _ in range(5_000):
+    key.public_key().verify(signature, b"a quote", ec.ECDSA(SHA256()))
+"""
+
+
+class _Quotes:
+    """Never the same twice: the quotes of all platforms in turn, as lines in hex."""
+
+    def __init__(self) -> None:
+        self._platform = Platform.create()
+        self._hosts = [TdxHost.create(self._platform.pki, AT, name=f"machine {n}") for n in range(PLATFORMS)]
+        self._measurements = self._platform.boot.measurements
+        self._numbers = count()
+
+    def lines(self, number: int) -> Iterator[bytes]:
+        for serial in islice(self._numbers, number):
+            report_data = hashlib.sha512(b"batch %d" % serial).digest()
+            yield self._hosts[serial % PLATFORMS].quote(self._measurements, report_data).hex().encode()
+
+    def flags(self, folder: Path) -> list[str]:
+        """What a command needs to accept them, written to this folder."""
+        root, collateral = folder / "root.der", folder / "collateral.json"
+        root.write_bytes(self._platform.root_der)
+        collateral.write_text(self._platform.collateral_text, encoding="utf-8")
         return ["--trust-root", str(root), "--collateral", str(collateral), "--at", str(AT)]
 
-    @classmethod
-    def write(cls, folder: Path) -> _Files:
-        files = cls(folder)
-        platform = Platform.create()
-        hosts = [TdxHost.create(platform.pki, AT, name=f"machine {number}") for number in range(PLATFORMS)]
-        (folder / "root.der").write_bytes(platform.root_der)
-        (folder / "collateral.json").write_text(platform.collateral_text, encoding="utf-8")
-        counts = (FEW, MANY, MOST)
-        opened = {count: files.lines(count).open("wb") for count in counts}
-        for number in range(MOST):
-            report_data = hashlib.sha512(b"batch %d" % number).digest()
-            line = hosts[number % PLATFORMS].quote(platform.boot.measurements, report_data).hex().encode() + b"\n"
-            for count in counts:
-                if number < count:
-                    opened[count].write(line)
-        for file in opened.values():
-            file.close()
-        return files
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    """What each round found."""
+
+    one: list[Spent]
+    two: list[Spent]
+    few: list[Spent]
+    alone: list[float]
+    """Seconds of two processes that share nothing, one behind the other."""
+    at_once: list[float]
 
 
-def _command(files: _Files, number: int, jobs: int) -> tuple[float, int]:
-    """Seconds and bytes of one batch."""
-    command = [sys.executable, "-m", "twinproof", "verify", "--batch", str(files.lines(number)), *files.flags]
-    found: dict[int, int] = {}
+def _commands(quotes: _Quotes, folder: Path, flags: list[str], sizes: Sizes, rounds: int) -> _Commands:
+    say(f"making {sizes.many:,} quotes")
+    many, few = folder / "many.jsonl", folder / "few.jsonl"
+    with many.open("wb") as file:
+        file.writelines(line + b"\n" for line in quotes.lines(sizes.many))
+    with many.open("rb") as lines:
+        few.write_bytes(b"".join(islice(lines, sizes.few)))
+    found = _Commands([], [], [], [], [])
+
+    def batch(file: Path, number: int, jobs: int) -> Spent:
+        command = ["verify", "--batch", str(file), *flags, "--jobs", str(jobs)]
+        return spent(command, b"%d accepted (exit 0)" % number)
+
+    for _ in rounds_within(min(rounds, MAX_ROUNDS), MAX_SECONDS):
+        found.one.append(batch(many, sizes.many, 1))
+        found.two.append(batch(many, sizes.many, 2))
+        found.few.append(batch(few, sizes.few, 2))
+        found.alone.append(_signatures(1) + _signatures(1))
+        found.at_once.append(_signatures(2))
+        say(f"one worker {found.one[-1].seconds:.1f} s, two {found.two[-1].seconds:.1f} s")
+    return found
+
+
+def _signatures(processes: int) -> float:
     start = time.perf_counter()
-    with subprocess.Popen(
-        [*command, "--jobs", str(jobs)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        while process.poll() is None:
-            found.update(peaks(process.pid))
-            time.sleep(PAUSE)
-        seconds = time.perf_counter() - start
-        summary = (process.stderr or sys.stdin.buffer).read().decode()
-    if f"{number} accepted (exit 0)" not in summary:
-        raise AssertionError(summary)
-    return seconds, sum(found.values())
+    running = [subprocess.Popen([sys.executable, "-c", _SIGNATURES]) for _ in range(processes)]
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise AssertionError("a signature was refused")
+    return time.perf_counter() - start
 
 
-def peaks(pid: int) -> Iterator[tuple[int, int]]:
-    """Largest resident size of the process and of its children, which its threads start."""
-    try:
-        children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _words(task / "children")]
-        for one in (pid, *children):
-            words = _words(Path(f"/proc/{one}/status"))
-            if "VmHWM:" in words:
-                yield one, int(words[words.index("VmHWM:") + 1]) * 1024
-    except OSError:
-        return  # it has just ended
-
-
-def _words(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split()
-
-
-def _judge(files: _Files) -> Judge:
-    arguments = build_parser().parse_args(["verify", "--batch", "x", *files.flags])
+def _judge(flags: list[str]) -> Judge:
+    arguments = build_parser().parse_args(["verify", "--batch", "x", *flags])
     collateral = SuppliedCollateral.read(arguments.collateral)
     return Judge(Brief(read_settings(arguments), collateral, None, second_opinion=False, style=Style()))
 
@@ -125,67 +146,77 @@ def _seconds_per_quote(judge: Judge, items: Sequence[Item]) -> float:
     return took / len(items)
 
 
-def _costs(files: _Files) -> tuple[list[float], list[float]]:
+def _costs(quotes: _Quotes, flags: list[str], most: int) -> tuple[list[float], list[float]]:
     """Of each block in one long life, and of some of the blocks with a memory that is new but for the platforms."""
     long, fresh = [], []
-    with files.lines(MOST).open("rb") as lines:
-        items = (Item(f"line {number}", line.rstrip()) for number, line in enumerate(lines))
-        known = list(islice(items, PLATFORMS))
-        judge = _judge(files)
-        _seconds_per_quote(judge, known)
-        while len(block := list(islice(items, BLOCK))) == BLOCK:
-            long.append(_seconds_per_quote(judge, block))
-            if len(long) % EVERY == 1:
-                other = _judge(files)
-                _seconds_per_quote(other, known)
-                fresh.append(_seconds_per_quote(other, block))
+
+    def items(number: int) -> list[Item]:
+        return [Item(f"line {index}", line) for index, line in enumerate(quotes.lines(number))]
+
+    known, judge = items(PLATFORMS), _judge(flags)
+    _seconds_per_quote(judge, known)
+    for number in range(most // BLOCK):
+        if number % 100 == 0:
+            say(f"the cost of each quote: {number * BLOCK:,} of {most:,}")
+        block = items(BLOCK)
+        long.append(_seconds_per_quote(judge, block))
+        if number % EVERY == 0:
+            other = _judge(flags)
+            _seconds_per_quote(other, known)
+            fresh.append(_seconds_per_quote(other, block))
     return long, fresh
 
 
-def measure(rounds: int) -> list[Section]:
-    with tempfile.TemporaryDirectory() as folder:
-        files = _Files.write(Path(folder))
-        runs: dict[tuple[int, int], list[tuple[float, int]]] = {(MANY, 1): [], (MANY, 2): [], (FEW, 2): []}
-        for _ in range(min(rounds, MAX_ROUNDS)):
-            for (number, jobs), results in runs.items():
-                results.append(_command(files, number, jobs))
-        long, fresh = _costs(files)
-
-    def figure(name: str, number: int, jobs: int) -> Figure:
-        return Figure(name, tuple(seconds for seconds, _ in runs[number, jobs]))
-
-    def memory(number: int) -> Figure:
-        peaks = tuple(peak / MIB for _, peak in runs[number, 2])
-        return Figure(f"memory of all processes, {number:,} quotes, two workers", peaks)
-
-    one, two = figure(f"{MANY:,} quotes, one worker", MANY, 1), figure(f"{MANY:,} quotes, two workers", MANY, 2)
-    most, least = memory(MANY), memory(FEW)
-    growth = median(most.seconds) - median(least.seconds)
+def measure(rounds: int, *, small: bool = False) -> list[Section]:
+    sizes, quotes = SMALL if small else Sizes(), _Quotes()
+    with tempfile.TemporaryDirectory() as name:
+        flags = quotes.flags(Path(name))
+        found = _commands(quotes, Path(name), flags, sizes, rounds)
+        long, fresh = _costs(quotes, flags, sizes.most)
+    one = Figure(f"{sizes.many:,} quotes, one worker", tuple(run.seconds for run in found.one))
+    two = Figure(f"{sizes.many:,} quotes, two workers", tuple(run.seconds for run in found.two))
+    reading = Figure("of that, CPU time of reading and printing", tuple(run.parent_cpu for run in found.two))
+    alone = Figure("two processes of nothing but signatures, one behind the other", tuple(found.alone))
+    at_once = Figure("the same two at once", tuple(found.at_once))
+    least, most = (
+        Figure(f"memory of all processes, {number:,} quotes, two workers", tuple(run.memory / MIB for run in runs))
+        for number, runs in ((sizes.few, found.few), (sizes.many, found.two))
+    )
     blocks = [
-        Figure("a quote among the first 100 of a process", tuple(fresh)),
-        Figure("a quote among the first 1,000", tuple(long[: 1000 // BLOCK])),
-        Figure("a quote among the first 10,000", tuple(long[: 10_000 // BLOCK])),
-        Figure("a quote among 100,000", tuple(long)),
+        Figure(f"a quote among the first {BLOCK} of a process", tuple(fresh)),
+        *(
+            Figure(f"a quote among the first {number:,}", tuple(long[: number // BLOCK]))
+            for number in (1_000, 10_000, 100_000)
+            if number <= sizes.most
+        ),
     ]
+    growth = median(most.seconds) - median(least.seconds)
     flat = median(mine / base for mine, base in zip(long[::EVERY], fresh, strict=True))
     return [
         Section(
             "A batch",
             METHOD,
             [
-                *(run.to_json("s") for run in (one, two)),
+                *(run.to_json("s") for run in (one, two, reading, alone, at_once)),
                 *({**peak.to_json("s"), "unit": "MiB"} for peak in (least, most)),
                 *(block.to_json("µs") for block in blocks),
             ],
             [
                 Bar(
-                    f"a batch of {MANY:,} quotes, so many times faster with two workers",
+                    f"a batch of {sizes.many:,} quotes, so many times faster with two workers",
                     ratio(one, two),
                     1.7,
                     at_least=True,
                 ),
-                Bar(f"memory for {MANY:,} quotes beyond that for {FEW}", growth, 100, "MiB"),
-                Bar("the cost of a quote among 100,000, against the first 100", flat, 1.2),
+                Bar(f"memory for {sizes.many:,} quotes beyond that for {sizes.few}", growth, 100, "MiB"),
+                Bar(f"the cost of a quote among {sizes.most:,}, against the first {BLOCK}", flat, 1.2),
+            ],
+            [
+                (
+                    f"Two processes that share nothing were {ratio(alone, at_once):.2f} times as fast at once as one"
+                    f" behind the other in these {len(found.one)} rounds: less than 2 is what other work, or the"
+                    " machine itself, took away."
+                )
             ],
         )
     ]

@@ -13,7 +13,7 @@ from itertools import count
 
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.roots import TrustRoot
-from twinproof.evidence.evidence import Evidence, Origin
+from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
 from twinproof_devnet import collateral
 from twinproof_devnet.boot import Boot, KeyProvider
@@ -65,12 +65,21 @@ class Platform:
         if other_boots:
             seeds = [hashlib.sha256(b"seed %d" % next(_SERIAL)).digest()[:20] for _ in range(number)]
             boots = [replace(self.boot, instance_id_seed=seed) for seed in seeds]
-        return [self._answer(boot, collateral) for boot in boots]
+        return [self.answer(boot, collateral) for boot in boots]
 
-    def _answer(self, boot: Boot, collateral: Collateral) -> Evidence:
-        url = "https://prod9.example"
-        session = hashlib.sha256(b"session %d" % next(_SERIAL)).digest()
-        challenge = challenge_for(session, 0, url)
+    def answer(
+        self,
+        boot: Boot,
+        collateral: Collateral,
+        *,
+        version: str = "1.2.0",
+        at: int = AT,
+        challenge: Challenge | None = None,
+    ) -> Evidence:
+        """Of the toy example in this boot; without a challenge, to one of its own."""
+        if challenge is None:
+            session = hashlib.sha256(b"session %d" % next(_SERIAL)).digest()
+            challenge = challenge_for(session, 0, "https://prod9.example")
         members = {
             "app_id": boot.effective_app_id.hex(),
             "build_time": "2026-09-20T12:00:00Z",
@@ -80,15 +89,15 @@ class Platform:
             "git_sha": "4" * 40,
             "health": "ok",
             "instance_id": boot.instance_id.hex(),
-            "issued_at": AT,
+            "issued_at": at,
             "schema": "toy-example/statement/v1",
             "signup_count": 3,
-            "version": "1.2.0",
+            "version": version,
         }
         statement = json.dumps(members, sort_keys=True, separators=(",", ":"))
         report_data = hashlib.sha512(b"toy-example/attestation/v1:" + statement.encode()).digest()
         return Evidence(
-            source=url,
+            source=challenge.url,
             origin=Origin.TOY_EXAMPLE,
             quote=self.host.quote(boot.measurements, report_data),
             event_log=boot.event_log(),
@@ -96,6 +105,6 @@ class Platform:
             app_compose=boot.app_compose,
             statement=statement,
             challenge=challenge,
-            fetched_at=AT,
+            fetched_at=at,
             collateral=collateral,
         )
