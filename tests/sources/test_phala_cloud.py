@@ -151,6 +151,55 @@ def test_the_key_is_in_one_header_and_in_no_message() -> None:
         pickle.dumps(ApiKey(KEY))
 
 
+@pytest.mark.parametrize("prefix", ["http://cloud.example/api/v1", "http://10.0.0.7/api/v1", "http://[2001:db8::1]/v1"])
+def test_the_key_does_not_go_over_plain_http_to_another_host(prefix: str) -> None:
+    with pytest.raises(UsageError, match="over TLS only"):
+        PhalaCloud(prefix, ApiKey(KEY), HttpClient())
+
+
+@pytest.mark.parametrize("status", [401, 500, 418])
+def test_a_key_that_an_error_repeats_in_escapes_is_cut_out(status: int) -> None:
+    escaped = "".join(f"\\u{ord(char):04x}" for char in KEY)
+    body = f'{{"detail": "Invalid API key {escaped}"}}'.encode()
+    with service(http_answer(body, status=f"{status} x")) as made, pytest.raises(TwinproofError) as caught:
+        made.cloud().commit({})
+    assert "Invalid API key ***" in caught.value.got
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_that_a_good_answer_repeats_is_in_nothing_that_is_read() -> None:
+    """A node's name stands in messages, and those in public logs and records."""
+    images: list[object] = []
+    node = {"teepod_id": 1, "name": f"prod9 {KEY}", "listed": True, "images": images}
+    escaped = json.dumps({"nodes": [node]}).replace(KEY, "".join(f"\\u{ord(char):04x}" for char in KEY))
+    with service(http_answer(escaped.encode())) as made:
+        assert [found.name for found in made.cloud().nodes()] == ["prod9 ***"]
+    with service(answer({"nodes": [{"teepod_id": KEY, "name": "prod9"}]})) as made:
+        with pytest.raises(Unavailable) as caught:
+            made.cloud().nodes()
+        assert KEY not in str(caught.value)
+
+
+def test_an_instance_of_another_app_in_the_list_is_refused() -> None:
+    """Updating it would change what somebody else's app runs."""
+    cvm = {"vm_uuid": UUID, "name": "toy", "status": "running", "app_id": "22" * 20}
+    with service(answer([cvm])) as made, pytest.raises(Refused, match="an instance of another app"):
+        made.cloud().cvms_of(bytes([0x11]) * 20)
+
+
+def test_an_app_on_the_second_page_is_found_before_a_second_contract_is_made() -> None:
+    def page(name: str, app_id: str) -> bytes:
+        return answer({"dstack_apps": [{"name": name, "app_id": app_id}], "total_pages": 2})
+
+    with service(page("toy-example-2", "11" * 20), page("toy-example", "22" * 20)) as made:
+        assert made.cloud().apps_named("toy-example") == (bytes([0x22]) * 20,)
+    endless = answer({"dstack_apps": [], "total_pages": 10**9})
+    with service(endless) as made:
+        with pytest.raises(Unavailable, match="too many apps"):
+            made.cloud().apps_named("toy-example")
+        assert len(made.requests) == 50
+
+
 def test_a_signed_transaction_that_the_service_repeats_is_cut_out() -> None:
     raw = "0x02f9" + "ab" * 200
     with service(answer(structured("ERR-01-007", f"failed: {raw}"), 467)) as made, pytest.raises(Unavailable) as caught:
@@ -222,7 +271,8 @@ def test_a_465_without_what_it_should_say_is_an_error(details: dict[str, object]
     "body", [b"", b"<html>", b"[]", b'{"nodes": 1}', b'{"nodes": [{}]}', b"\xff", b'{"a":1,"a":2}']
 )
 def test_an_answer_of_another_form_is_an_error_and_no_traceback(body: bytes) -> None:
-    with service(http_answer(body)) as made, pytest.raises(TwinproofError):
+    """It is no evidence, so it is not called malformed evidence."""
+    with service(http_answer(body)) as made, pytest.raises(Unavailable):
         made.cloud().nodes()
 
 

@@ -24,7 +24,8 @@ from twinproof.deployments.cloud_answers import (
     read_pending,
     read_provision,
 )
-from twinproof.errors import Malformed, Unavailable, UsageError
+from twinproof.errors import Malformed, Refused, Unavailable, UsageError
+from twinproof.sources.api import require_safe
 from twinproof.sources.http import Fetched, HttpClient
 from twinproof.sources.phala_cloud_errors import of_status
 from twinproof.sources.urls import base_url, masked
@@ -38,6 +39,7 @@ ALREADY_REGISTERED = "already-registered"
 OLD, NEW = "2025-10-28", "2026-01-21"
 """API dates: the first knows a CVM's KMS by its slug, the second its node by its device id."""
 _READ_TRIES, _PAUSE = 4, 0.5
+_MOST_PAGES = 50
 _NOT_FOUND, _TOO_MANY, _REGISTRATION_REQUIRED, _SERVER_ERROR = 404, 429, 465, 500
 _KEY = re.compile(r"[\x21-\x7e]{8,512}", re.ASCII)
 _SEGMENT = re.compile(r"[0-9A-Za-z_-]{1,128}", re.ASCII)
@@ -64,14 +66,23 @@ class ApiKey:
     def header(self) -> dict[str, str]:
         return {"X-API-Key": self._text}
 
-    def cut_from(self, text: str) -> str:
-        return text.replace(self._text, "***")
+    def cut_from(self, value: object) -> object:
+        """The same text or JSON value without the key, which a service may repeat anywhere."""
+        if isinstance(value, str):
+            return value.replace(self._text, "***")
+        if isinstance(value, list):
+            return [self.cut_from(item) for item in value]
+        if isinstance(value, dict):
+            return {name.replace(self._text, "***"): self.cut_from(item) for name, item in value.items()}
+        return value
 
 
 class PhalaCloud:
     """One account at one API. May be shared by threads."""
 
     def __init__(self, url: str, key: ApiKey, http: HttpClient, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Raises UsageError for an address over which a key may not go."""
+        require_safe(url)
         self._url, self._key, self._http, self._pause = base_url(url), key, http, pause
 
     @property
@@ -91,28 +102,46 @@ class PhalaCloud:
         if answer.status == _NOT_FOUND:
             return ()
         where = "cvms of the app"
-        items = self._document(answer, where)
-        return tuple(read_cvm(Fields(item, f"{where}[{index}]")) for index, item in enumerate(_list(items, where)))
+        items = _list(self._parsed(self._good(answer), where), where)
+        found = self._understood(
+            lambda: tuple(read_cvm(Fields(item, f"{where}[{index}]")) for index, item in enumerate(items))
+        )
+        for cvm in found:
+            if cvm.app_id not in (None, app_id):
+                raise Refused(
+                    "the service lists an instance of another app",
+                    where=self.name,
+                    got=f"{shown(cvm.uuid, 40)} of {cvm.app_id.hex() if cvm.app_id else 'none'}",
+                    expected=app_id.hex(),
+                )
+        return found
 
     def apps_named(self, name: str) -> tuple[bytes, ...]:
-        """App ids of the account's apps of exactly this name."""
-        fields = self._object(
-            self._send("GET", f"/apps?page=1&page_size=100&search={_segment(name)}", date=NEW), "apps"
+        """App ids of the account's apps of exactly this name, on whatever page they stand."""
+        found: dict[bytes, None] = {}
+        for page in range(1, _MOST_PAGES + 1):
+            path = f"/apps?page={page}&page_size=100&search={_segment(name)}"
+            on_page, pages = self._read(path, lambda fields: _apps(fields, name))
+            found.update(dict.fromkeys(on_page))
+            if page >= pages:
+                return tuple(found)
+        raise Unavailable(
+            "too many apps to look through",
+            where=self.name,
+            got=f"more than {_MOST_PAGES} pages",
+            hint="--app-id says which one is meant",
         )
-        apps = fields.objects("dstack_apps", max_items=1000)
-        found = (read_cvm(app).app_id for app in apps if app.raw.get("name") == name)
-        return tuple(dict.fromkeys(app_id for app_id in found if app_id is not None))
 
     def env_key(self, slug: str, app_id: bytes) -> EnvKey:
         return self._read(f"/kms/{_segment(slug)}/pubkey/{app_id.hex()}", read_env_key)
 
     def provision(self, body: Mapping[str, object]) -> Provision:
         """Propose a first CVM. Nothing is made before `commit`."""
-        return read_provision(self._object(self._send("POST", "/cvms/provision", body, date=OLD), "provision"))
+        return self._made(self._send("POST", "/cvms/provision", body, date=OLD), "provision", read_provision)
 
     def commit(self, body: Mapping[str, object]) -> Cvm:
         """Make what was provisioned."""
-        return read_cvm(self._object(self._send("POST", "/cvms", body, date=OLD), "commit"))
+        return self._made(self._send("POST", "/cvms", body, date=OLD), "commit", read_cvm)
 
     def propose_update(self, uuid: str, changes: Mapping[str, object]) -> Pending:
         """Ask what an update needs, without making it."""
@@ -145,10 +174,14 @@ class PhalaCloud:
 
     def commit_replica(self, uuid: str, pending: Pending, transaction: bytes | None) -> Cvm:
         path = f"/cvms/{_segment(uuid)}/commit-replica"
-        return read_cvm(self._object(self._send("POST", path, _commit(pending, transaction), date=NEW), "replica"))
+        return self._made(self._send("POST", path, _commit(pending, transaction), date=NEW), "replica", read_cvm)
 
     def _read(self, path: str, read: Callable[[Fields], Item], *, date: str = NEW) -> Item:
-        return read(self._object(self._send("GET", path, date=date), path))
+        return self._made(self._send("GET", path, date=date), path, read)
+
+    def _made(self, answer: Fetched, what: str, read: Callable[[Fields], Item]) -> Item:
+        fields = self._object(answer, what)
+        return self._understood(lambda: read(fields))
 
     def _pending(self, answer: Fetched, what: str) -> Pending:
         if answer.status != _REGISTRATION_REQUIRED:
@@ -160,7 +193,8 @@ class PhalaCloud:
                 expected="status 465",
                 hint="the service ignored X-Prepare-Only; what runs now has to be looked at",
             )
-        return read_pending(self._fields(answer, what))
+        fields = self._fields(answer, what)
+        return self._understood(lambda: read_pending(fields))
 
     def _send(
         self,
@@ -199,23 +233,26 @@ class PhalaCloud:
         """The answer of a request that went well. Raises the error of its status."""
         return self._fields(self._good(answer), what)
 
-    def _document(self, answer: Fetched, what: str) -> object:
-        good = self._good(answer)
-        try:
-            return parse_json(good.body, what, max_bytes=self._http.limits.cloud_answer)
-        except Malformed as error:
-            raise self._unreadable(what, error) from error
-
     def _fields(self, answer: Fetched, what: str) -> Fields:
-        try:
-            return Fields(parse_json(answer.body, what, max_bytes=self._http.limits.cloud_answer), what)
-        except Malformed as error:
-            raise self._unreadable(what, error) from error
+        return self._understood(lambda: Fields(self._parsed(answer, what), what))
 
-    def _unreadable(self, what: str, error: Malformed) -> Unavailable:
-        """A service that answers something else says nothing about any evidence."""
-        hint = error.hint or "is PHALA_CLOUD_API_PREFIX the whole prefix, with /api/v1?"
-        return Unavailable(f"the {what} cannot be read: {error.what}", where=self.name, got=error.got, hint=hint)
+    def _parsed(self, answer: Fetched, what: str) -> object:
+        """The JSON in it, without the key: not even a member that is shown in a message repeats it."""
+        most = self._http.limits.cloud_answer
+        return self._key.cut_from(self._understood(lambda: parse_json(answer.body, what, max_bytes=most)))
+
+    def _understood(self, read: Callable[[], Item]) -> Item:
+        """A service that answers something else says nothing about any evidence: Malformed becomes Unavailable."""
+        try:
+            return read()
+        except Malformed as error:
+            raise Unavailable(
+                f"an answer that cannot be read: {error.what}",
+                where=f"{self.name}: {error.where}",
+                got=str(self._key.cut_from(error.got)),
+                expected=error.expected,
+                hint=error.hint or "is PHALA_CLOUD_API_PREFIX the whole prefix, with /api/v1?",
+            ) from error
 
     def _good(self, answer: Fetched) -> Fetched:
         if not 200 <= answer.status < 300:
@@ -223,7 +260,12 @@ class PhalaCloud:
         return answer
 
     def _said(self, answer: Fetched) -> bytes:
-        return self._key.cut_from(answer.body.decode("utf-8", "replace")).encode()
+        """The body for a message, without the key, however JSON may write it."""
+        try:
+            found = parse_json(answer.body, "answer", max_bytes=self._http.limits.cloud_answer)
+        except Malformed:
+            return str(self._key.cut_from(answer.body.decode("utf-8", "replace"))).encode()
+        return json.dumps(self._key.cut_from(found)).encode()
 
 
 def _commit(pending: Pending, transaction: bytes | None) -> dict[str, object]:
@@ -232,6 +274,14 @@ def _commit(pending: Pending, transaction: bytes | None) -> dict[str, object]:
         "compose_hash": pending.compose_hash.hex(),
         "transaction_hash": ALREADY_REGISTERED if transaction is None else f"0x{transaction.hex()}",
     }
+
+
+def _apps(fields: Fields, name: str) -> tuple[list[bytes], int]:
+    """The app ids of this name on one page, and how many pages there are."""
+    apps = fields.objects("dstack_apps", max_items=1000)
+    found = [read_cvm(app).app_id for app in apps if app.raw.get("name") == name]
+    pages = fields.integer("total_pages") if fields.raw.get("total_pages") is not None else 1
+    return [app_id for app_id in found if app_id is not None], pages
 
 
 def _list(value: object, where: str) -> list[object]:
