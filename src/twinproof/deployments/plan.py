@@ -14,6 +14,7 @@ from twinproof.deployments.cloud_answers import Cvm, KmsInfo, Node
 from twinproof.deployments.facts import Release
 from twinproof.errors import Refused, Unavailable, UsageError
 from twinproof.policy import Machine
+from twinproof.wire import shown
 
 __all__ = [
     "Action",
@@ -25,6 +26,7 @@ __all__ = [
     "existing_cvm",
     "node_of",
     "plan_lines",
+    "require_machines_apart",
 ]
 
 
@@ -71,6 +73,8 @@ class Proposal:
     compose_hash: bytes
     device_id: bytes | None
     kms: KmsInfo | None
+    app_id: bytes | None = None
+    """Where the answer names the app: 20 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +197,30 @@ def check_kms(kms: KmsInfo | None, *, name: str, chain_id: int, contract: bytes)
     return kms
 
 
-def check_proposal(target: Target, proposal: Proposal, compose_hash: bytes) -> None:
-    """Our hash, on this machine. Raises Refused, and nothing was signed."""
+def require_machines_apart(places: Sequence[tuple[Machine, Node]]) -> None:
+    """Two names of one node would be one machine counted twice. Raises Refused."""
+    first: dict[int, Machine] = {}
+    for machine, node in places:
+        other = first.setdefault(node.number, machine)
+        if other is not machine:
+            raise Refused(
+                "two machines of twinproof.toml are one node of the cloud",
+                where=f"{other.name}, {machine.name}",
+                got=shown(f"node {node.name}"),
+                hint="a node may have several device ids: two of them are not two machines",
+            )
+
+
+def check_proposal(target: Target, proposal: Proposal, compose_hash: bytes, app_id: bytes | None = None) -> None:
+    """Our hash, on this machine, as this app or as a new one. Raises Refused, and nothing was signed."""
+    if proposal.app_id not in (None, app_id):
+        raise Refused(
+            "the service would run it as another app",
+            where=target.name,
+            got=proposal.app_id.hex() if proposal.app_id else "none",
+            expected=app_id.hex() if app_id else "a new app",
+            hint="nothing was signed",
+        )
     if proposal.compose_hash != compose_hash:
         raise Refused(
             "the service would run another app-compose text than this version's",

@@ -15,7 +15,7 @@ import secrets as entropy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from twinproof.deployments.cloud_answers import Cvm, KmsInfo
+from twinproof.deployments.cloud_answers import Cvm, KmsInfo, Pending, Provision
 from twinproof.deployments.facts import Release
 from twinproof.deployments.plan import (
     Action,
@@ -26,6 +26,7 @@ from twinproof.deployments.plan import (
     check_proposal,
     existing_cvm,
     node_of,
+    require_machines_apart,
 )
 from twinproof.deployments.sealed_env import IV_SIZE, check_env_key, seal
 from twinproof.errors import Refused, TwinproofError, Unavailable, UsageError
@@ -84,6 +85,7 @@ class Deployer:
         app_id = app_id or self._journal.now.app_id or self._known_app()
         nodes = self._cloud.nodes()
         places = [(machine, *node_of(machine, nodes)) for machine in brief.machines]
+        require_machines_apart([(machine, node) for machine, _, node in places])
         cvms = self._cvms(app_id)
         targets = [
             Target(machine, device_id, node, existing_cvm(machine, device_id, node, cvms))
@@ -95,7 +97,7 @@ class Deployer:
             hash_allowed = registrar.hash_allowed(app_id, self._hash)
             missing = tuple(target.name for target in targets if not registrar.device_allowed(app_id, target.device_id))
         actions = self._actions(targets, len(cvms))
-        self._check_proposals(targets, actions, cvms)
+        self._check_proposals(targets, actions, cvms, app_id)
         return Plan(
             release=brief.release,
             chain_id=registrar.chain_id,
@@ -173,23 +175,27 @@ class Deployer:
             instances += target.cvm is None
         return actions
 
-    def _check_proposals(self, targets: Sequence[Target], actions: Sequence[Action], cvms: Sequence[Cvm]) -> None:
+    def _check_proposals(
+        self, targets: Sequence[Target], actions: Sequence[Action], cvms: Sequence[Cvm], app_id: bytes | None
+    ) -> None:
         """What the service would run, on every machine, before anything is signed."""
         for target, action in zip(targets, actions, strict=True):
             if action is Action.UPDATE and target.cvm is not None:
-                pending = self._cloud.propose_update(target.cvm.uuid, self._changes(None))
-                proposal = Proposal(pending.compose_hash, pending.device_id, pending.kms)
+                proposal = _proposal(self._cloud.propose_update(target.cvm.uuid, self._changes(None)))
             elif action in (Action.KEEP, Action.START):
                 continue
             elif any(cvm.compose_hash == self._hash for cvm in cvms):
-                pending = self._cloud.propose_replica(self._source(cvms).uuid, target.node.number, self._hash, None)
-                proposal = Proposal(pending.compose_hash, pending.device_id, pending.kms)
+                source = self._source(cvms)
+                proposal = _proposal(self._cloud.propose_replica(source.uuid, target.node.number, self._hash, None))
             else:  # no instance that knows the text yet: what would run is asked as if it were the first one
-                provision = self._cloud.provision(self._provision_body(target, cvms[0].app_id if cvms else None))
-                proposal = Proposal(provision.compose_hash, provision.device_id, provision.kms)
+                proposal = _proposal(self._cloud.provision(self._provision_body(target, app_id if cvms else None)))
             self._note(target.name, f"proposed {proposal.compose_hash.hex()[:16]}...")
-            check_proposal(target, proposal, self._hash)
-            self._check_kms(proposal.kms, target.name)
+            self._check_proposal(target, proposal, app_id)
+
+    def _check_proposal(self, target: Target, proposal: Proposal, app_id: bytes | None) -> KmsInfo:
+        """Judged before anything is signed, and again before it is confirmed: it is another answer then."""
+        check_proposal(target, proposal, self._hash, app_id)
+        return self._check_kms(proposal.kms, target.name)
 
     def _check_kms(self, kms: KmsInfo | None, name: str) -> KmsInfo:
         return check_kms(kms, name=name, chain_id=self._registrar.chain_id, contract=self._registrar.kms)
@@ -216,9 +222,7 @@ class Deployer:
     def _create(self, target: Target, app_id: bytes) -> Cvm:
         """The first instance: provisioned once more, for the service keeps one proposal for a hash."""
         provision = self._cloud.provision(self._provision_body(target))
-        proposal = Proposal(provision.compose_hash, provision.device_id, provision.kms)
-        check_proposal(target, proposal, self._hash)
-        kms = self._check_kms(provision.kms, target.name)
+        kms = self._check_proposal(target, _proposal(provision), app_id)
         body: dict[str, object] = {
             "app_id": app_id.hex(),
             "compose_hash": self._hash.hex(),
@@ -249,11 +253,7 @@ class Deployer:
         kms = self._check_kms(self._cloud.cvm(cvm.uuid).kms, target.name) if self._brief.secrets else None
         sealed = None if kms is None else self._sealed(kms, app_id)
         pending = self._cloud.propose_update(cvm.uuid, self._changes(sealed))
-        check_proposal(
-            target,
-            Proposal(pending.compose_hash, pending.device_id, pending.kms),
-            self._hash,
-        )
+        self._check_proposal(target, _proposal(pending), app_id)
 
         def confirm() -> Cvm:
             self._cloud.confirm_update(cvm.uuid, pending, self._transaction())
@@ -269,11 +269,7 @@ class Deployer:
         kms = self._check_kms(self._cloud.cvm(source.uuid).kms, target.name) if self._brief.secrets else None
         sealed = None if kms is None else self._sealed(kms, app_id)
         pending = self._cloud.propose_replica(source.uuid, target.node.number, self._hash, sealed)
-        check_proposal(
-            target,
-            Proposal(pending.compose_hash, pending.device_id, pending.kms),
-            self._hash,
-        )
+        self._check_proposal(target, _proposal(pending), app_id)
         commit = self._cloud.commit_replica
         return self._made(target, app_id, lambda: commit(source.uuid, pending, self._transaction()), "added")
 
@@ -312,3 +308,7 @@ class Deployer:
         key = self._cloud.env_key(kms.slug, app_id)
         check_env_key(key, app_id=app_id, kms_root=self._kms_root, at=clock.now())
         return seal(self._brief.secrets, key, ephemeral=entropy.token_bytes(32), iv=entropy.token_bytes(IV_SIZE))
+
+
+def _proposal(answer: Provision | Pending) -> Proposal:
+    return Proposal(answer.compose_hash, answer.device_id, answer.kms, answer.app_id)
