@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from twinproof.deployments.record import Record
@@ -30,32 +31,50 @@ class MachineStatus:
         return self.verdict.claims.software.compose_hash
 
     @property
+    def attested_device(self) -> bytes | None:
+        if isinstance(self.verdict, TwinproofError) or self.verdict.claims.platform is None:
+            return None
+        return self.verdict.claims.platform.device_id
+
+    @property
     def recorded_hash(self) -> bytes | None:
         return self.record.attested.compose_hash if self.record and self.record.attested else None
 
     @property
     def problems(self) -> tuple[tuple[str, int], ...]:
         """What does not agree or is not known, with its exit code; nothing when all three sides say the same."""
-        found: list[tuple[str, int]] = []
+        return (*self._attested_wrong(), *self._not_allowed(), *self._recorded_wrong())
+
+    def _attested_wrong(self) -> Iterator[tuple[str, int]]:
         if isinstance(self.verdict, TwinproofError):
-            found.append((f"nothing attested: {self.verdict}", self.verdict.exit_code))
+            yield f"nothing attested: {self.verdict}", self.verdict.exit_code
         elif not self.verdict.accepted or self.attested_hash is None:
             failures = ", ".join(check.id for check in self.verdict.failures) or "not everything was shown"
-            found.append((f"not accepted: {failures}", self.verdict.exit_code or 4))
+            yield f"not accepted: {failures}", self.verdict.exit_code or 4
         elif not self.verdict.fresh:
-            found.append(("not an answer to a fresh nonce", 4))
+            yield "not an answer to a fresh nonce", 4
+        device = self.attested_device
+        if device is not None and device != self.machine.device_id:
+            yield f"another machine answers at its address: {device.hex()}", 4
+
+    def _not_allowed(self) -> Iterator[tuple[str, int]]:
         for what, allowed in (("compose hash", self.hash_allowed), ("device", self.device_allowed)):
             if isinstance(allowed, TwinproofError):
-                found.append((f"whether the chain allows the {what} is not known: {allowed}", allowed.exit_code))
+                yield f"whether the chain allows the {what} is not known: {allowed}", allowed.exit_code
             elif allowed is None:
-                found.append((f"whether the chain allows the {what} was not asked", 5))
+                yield f"whether the chain allows the {what} was not asked", 5
             elif not allowed:
-                found.append((f"the chain does not allow the {what}", 4))
-        if self.recorded_hash is None:
-            found.append(("no deployment is recorded", 4))
-        elif self.attested_hash is not None and self.attested_hash != self.recorded_hash:
-            found.append((f"another compose hash is recorded: {self.recorded_hash.hex()}", 4))
-        return tuple(found)
+                yield f"the chain does not allow the {what}", 4
+
+    def _recorded_wrong(self) -> Iterator[tuple[str, int]]:
+        if self.record is None or self.record.attested is None:
+            yield "no deployment is recorded", 4
+            return
+        recorded = self.record.attested
+        if self.attested_hash not in (None, recorded.compose_hash):
+            yield f"another compose hash is recorded: {recorded.compose_hash.hex()}", 4
+        if recorded.device_id != self.machine.device_id:
+            yield f"its record is of another machine's device id: {recorded.device_id.hex()}", 4
 
     @property
     def exit_code(self) -> int:
