@@ -68,7 +68,7 @@ format: setup
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --extra chain --extra dask --extra devnet --extra release --extra second-opinion --extra web pyproject.toml requirements/dev.in -o requirements/dev.txt
+	  --extra chain --extra dask --extra devnet --extra release --extra second-opinion --extra sigstore --extra web pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  requirements/fuzz.in -o requirements/fuzz.txt
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["NO_NETWORK", "NPM", "installed"]
+__all__ = ["NO_NETWORK", "NPM", "installed", "needs_namespaces"]
 
 NPM = Path(__file__).resolve().parent / "npm"
 NO_NETWORK = ("unshare", "--map-root-user", "--net")
@@ -20,8 +20,7 @@ def installed(folder: Path, target: Path) -> Path:
     """The packages of a folder with a lock file, in `target`. Without Node.js: skipped on a desk, a failure in CI."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         _missing("Node.js is not installed")
-    if subprocess.run([*NO_NETWORK, "true"], check=False, capture_output=True).returncode != 0:
-        _missing("network namespaces cannot be made here")
+    needs_namespaces()
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns("node_modules", "phala"))
     done = subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
@@ -34,7 +33,13 @@ def installed(folder: Path, target: Path) -> Path:
     return target
 
 
+def needs_namespaces() -> None:
+    """Where there are none: skipped on a desk, a failure in CI."""
+    if subprocess.run([*NO_NETWORK, "true"], check=False, capture_output=True).returncode != 0:
+        _missing("network namespaces cannot be made here")
+
+
 def _missing(what: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{what}: .ci/run has to see to it")
-    pytest.skip(f"{what}: a program from npm was not run")
+    pytest.skip(f"{what}: another's program was not run")

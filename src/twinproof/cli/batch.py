@@ -14,6 +14,7 @@ from twinproof.cli.judge_items import Brief, Judge, Judged, judge_items, prepare
 from twinproof.cli.output import style_of
 from twinproof.cli.progress import Progress
 from twinproof.cli.settings import Settings, read_settings
+from twinproof.cli.summary_signing import given_signing_flags
 from twinproof.cli.supplied import SuppliedCollateral, read_app_compose
 from twinproof.errors import Unavailable, UsageError, worst_exit_code
 from twinproof.report.style import Style
@@ -68,7 +69,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
         (arguments.junit, "--junit"),
         (arguments.sarif, "--sarif"),
         (arguments.format, "--format"),
-        (arguments.sign_key, "--sign-key"),
+        *((True, flag) for flag in given_signing_flags(arguments)),
         (arguments.ra_tls, "--ra-tls"),
         (arguments.collateral_url, "--collateral-url"),
         (arguments.ca_file, "--ca-file"),

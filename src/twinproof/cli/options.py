@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from twinproof.cli import archive_options, chain_options, deploy_options
+from twinproof.cli.summary_signing import add_signing_flags
 from twinproof.errors import UsageError
 
 __all__ = ["COMMANDS", "usage_error"]
@@ -40,11 +41,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         help="what to print: text (default), json (as --json), or vsa, an in-toto Statement with a SLSA Verification "
         "Summary",
     )
-    parser.add_argument(
-        "--sign-key",
-        metavar="FILE",
-        help="with --format vsa: sign it as a DSSE envelope (PEM, ECDSA P-256 or Ed25519, no passphrase)",
-    )
+    add_signing_flags(parser)
     trust = parser.add_argument_group("what to trust")
     trust.add_argument(
         "--trust-root",

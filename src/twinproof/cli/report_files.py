@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinproof import __version__
-from twinproof.errors import UsageError
+from twinproof.cli.summary_signing import check_signing, signed_summary
+from twinproof.errors import UsageError, worst_exit_code
 from twinproof.sources import clock
 from twinproof.sources.disk import write_over
 from twinproof.wire import shown
@@ -29,12 +29,7 @@ def check_report_files(arguments: argparse.Namespace) -> None:
         raise UsageError("--json and --format exclude each other", got=f"--format {arguments.format}")
     arguments.format = arguments.format or ("json" if arguments.json else "text")
     arguments.json = arguments.format == "json"
-    if arguments.sign_key is not None:
-        from twinproof.sources.summary_key import read_summary_key
-
-        if arguments.format != "vsa":
-            raise UsageError("only a summary is signed", where="--sign-key", hint="--format vsa")
-        read_summary_key(arguments.sign_key)
+    check_signing(arguments)
     for flag, name in (("--html", arguments.html), ("--junit", arguments.junit), ("--sarif", arguments.sarif)):
         if name is not None:
             _check_place(flag, name)
@@ -65,16 +60,16 @@ def write_report_files(
 def print_summary(
     arguments: argparse.Namespace, proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[Failure] = ()
 ) -> None:
-    """`--format vsa`: the Statement, or with a key the envelope around it, on one line."""
-    from twinproof.report.vsa import dsse_envelope, vsa_statement
+    """`--format vsa`: the Statement, or what carries it signed, on one line. A Statement about nothing is none.
 
-    document = vsa_statement(proof, verdicts, failures, version=__version__)
-    if arguments.sign_key is not None:
-        from twinproof.sources.summary_key import read_summary_key
+    Raises the worst of the failures where there is no evidence at all, and what signing raises.
+    """
+    from twinproof.report.vsa import vsa_statement
 
-        key = read_summary_key(arguments.sign_key)
-        document = dsse_envelope(document, key.sign, key.key_id)
-    print(json.dumps(document, sort_keys=True, separators=(",", ":")))
+    if not verdicts:
+        worst = worst_exit_code(error.exit_code for _, error in failures)
+        raise next(error for _, error in failures if error.exit_code == worst)
+    print(signed_summary(arguments, vsa_statement(proof, verdicts, failures, version=__version__)))
 
 
 def _check_place(flag: str, name: str) -> None:

@@ -18,6 +18,7 @@ from types import FrameType
 from twinproof.cli.compare import Asked, ask_all
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
+from twinproof.cli.summary_signing import given_signing_flags
 from twinproof.comparison import required_comparisons
 from twinproof.errors import TwinproofError, UsageError
 from twinproof.evidence.bundle import bundle_to_json
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         (arguments.junit, "--junit"),
         (arguments.sarif, "--sarif"),
         (arguments.format, "--format"),
-        (arguments.sign_key, "--sign-key"),
+        *((True, flag) for flag in given_signing_flags(arguments)),
     ):
         if given:
             raise UsageError(f"watch prints one line per round, so it knows no {flag}", where="twinproof watch")

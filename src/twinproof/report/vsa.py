@@ -19,7 +19,7 @@ from twinproof.report.outcome import Failure, outcome_text
 from twinproof.report.verdict_text import verdict_sentence
 from twinproof.verifier import Verdict
 
-__all__ = ["PAYLOAD_TYPE", "Signer", "dsse_envelope", "pre_authentication", "vsa_statement"]
+__all__ = ["PAYLOAD_TYPE", "Signer", "dsse_envelope", "pre_authentication", "statement_bytes", "vsa_statement"]
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 Signer = Callable[[bytes], bytes]
@@ -97,6 +97,11 @@ def _levels(proof: Proof | None, verdicts: Sequence[Verdict]) -> list[str]:
     ]
 
 
+def statement_bytes(statement: dict[str, object]) -> bytes:
+    """What is printed, and what is signed."""
+    return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+
+
 def pre_authentication(payload: bytes) -> bytes:
     """What DSSE signs: type and payload with their lengths."""
     kind = PAYLOAD_TYPE.encode()
@@ -104,8 +109,8 @@ def pre_authentication(payload: bytes) -> bytes:
 
 
 def dsse_envelope(statement: dict[str, object], sign: Signer, key_id: str) -> dict[str, object]:
-    """The statement as canonical JSON, and one signature over it. `key_id` is SHA-256 of the key's SPKI, hex."""
-    payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    """The statement's bytes, and one signature over them. `key_id` is SHA-256 of the key's SPKI, hex."""
+    payload = statement_bytes(statement)
     signature = base64.b64encode(sign(pre_authentication(payload))).decode()
     return {
         "payload": base64.b64encode(payload).decode(),

@@ -78,7 +78,7 @@ def key_from_keystore(name: str, password: Callable[[], str]) -> Signer:
     return Signer(account.from_key(key))
 
 
-def read_private_file(name: str, where: str) -> str:
+def read_private_file(name: str, where: str, *, what: str = "key", form: str = _FORM) -> str:
     """The text of a file that nobody else can read. Raises UsageError; what is in it stands in no message."""
     try:
         with Path(name).open("rb") as file:
@@ -87,13 +87,15 @@ def read_private_file(name: str, where: str) -> str:
                 _refuse("not a file", where, "a regular file")
             if status.st_mode & _OTHERS or status.st_uid not in (os.getuid(), 0):
                 got = f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}"
-                raise UsageError("others can read this key", where=where, got=got, expected="0600", hint="chmod 600")
+                raise UsageError(
+                    f"others can read this {what}", where=where, got=got, expected="0600", hint="chmod 600"
+                )
             data = file.read(_MAX_FILE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
         raise UsageError(f"cannot be read: {reason}", where=where) from error
     if len(data) > _MAX_FILE or not data.isascii():
-        _refuse("not a key", where, _FORM)
+        _refuse(f"not a {what}", where, form)
     return data.decode("ascii").strip()
 
 
