@@ -19,9 +19,10 @@ NUMBER = 100
 METHOD = """\
 An instance of the toy example on a known platform answers with a fresh quote over a fresh statement for a fresh nonce;
 its event log, VM configuration and compose file come with it, and the Verdict holds every check of the plan. In the
-first row one running instance is asked again and again, so its texts are the ones seen before, and so are the registers
-to which its log leads (they are compared with the quote's each time). In the second, every answer is of another
-instance of the same image, with an event log of its own that is read and replayed."""
+first row one running instance is asked again and again: its texts and registers are ones that were judged before, so
+the Checks that depend on nothing else are found by exactly these bytes, while quote, statement, nonce, times and policy
+are judged each time. In the second, every answer is of another instance of the same image, with an event log of its
+own that is read and replayed; image, configuration and compose file are known."""
 
 
 def _turn(name: str, verifier: Verifier, make: Callable[[], list[Evidence]]) -> Turn:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import msgpack  # type: ignore[import-untyped]  # it ships neither stubs nor py.typed
 
+from twinproof.dstack.event_log import EventLog
 from twinproof.dstack.guest_info import GuestInfo
 from twinproof.dstack.plan import PLAN
 from twinproof.dstack.verify import DstackAppraisal, appraise
@@ -143,7 +144,7 @@ class Boot:
 
 def judged(
     boot: Boot,
-    log: str | None = "",
+    log: EventLog | str | None = "",
     *,
     vm_config: str | None = VM_CONFIG,
     app_compose: str | None = COMPOSE,

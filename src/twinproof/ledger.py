@@ -10,7 +10,7 @@ outcome is made once per plan and shared: Checks cannot be changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, overload
 
@@ -184,6 +184,16 @@ class Ledger:
         if not self._done.keys().isdisjoint(checks):
             raise ValueError(f"a step of {', '.join(step_ids)} ran twice")
         self._done.update(checks)
+
+    def adopt(self, checks: Mapping[str, Check]) -> None:
+        """Record steps that ran before, over the same bytes to the last one, with the Checks that they had then."""
+        if not self._done.keys().isdisjoint(checks):
+            raise ValueError(f"a step of {', '.join(checks)} ran twice")
+        self._done.update(checks)
+
+    def recorded(self, step_ids: Iterable[str]) -> dict[str, Check]:
+        """The Checks of these steps, all of which have ended."""
+        return {step_id: self._done[step_id] for step_id in step_ids}
 
     def not_checked_yet(self, step_ids: Iterable[str], reason: str) -> None:
         """The same for those of these steps that did not run before."""

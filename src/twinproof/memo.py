@@ -48,10 +48,20 @@ class Memo:
             found = self._old.get(key, _NOTHING)
             if found is _NOTHING:
                 found = compute()
-            self._keep(key, found)
+            self.keep(key, found)
         return cast("Result", found)
 
-    def _keep(self, key: Key, result: object) -> None:
+    def find(self, key: Key) -> object | None:
+        """What was kept for this key, or None."""
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.get(key)
+            if found is not None:
+                self.keep(key, found)
+        return found
+
+    def keep(self, key: Key, result: object) -> None:
+        """Keep a result that depends on `key` alone, for `find` and `recall`."""
         size = sum(map(len, key))
         with self._lock:
             if self._young and (len(self._young) >= self._max_entries or self._size + size > self._max_bytes):

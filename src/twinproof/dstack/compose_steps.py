@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twinproof.dstack.app_compose import AppCompose, compose_hash, parse_app_compose
-from twinproof.dstack.boot import Boot
+from twinproof.dstack.known_boots import Deployment
 from twinproof.dstack.mr_config import NO_DOCUMENT, MrConfigId, check_v2, check_v3_document, read_mr_config_id
 from twinproof.dstack.plan import NO_EVENT_LOG
 from twinproof.dstack.unmeasured import Notice, unmeasured_inputs
@@ -18,7 +18,7 @@ NO_APP_COMPOSE = "no app-compose text in this evidence: pass --app-compose FILE"
 CONFIG_UNUSED = "MR_CONFIG_ID is zero: this host does not set it"
 
 
-def check_compose_hash(app_compose: str | None, boot: Boot | None, ledger: Ledger) -> bool:
+def check_compose_hash(app_compose: str | None, boot: Deployment | None, ledger: Ledger) -> bool:
     """Step 6; whether the text is the measured one."""
     step_id = "dstack.compose_hash"
     if app_compose is None or boot is None:
@@ -40,7 +40,7 @@ def check_compose_hash(app_compose: str | None, boot: Boot | None, ledger: Ledge
 
 
 def check_mr_config_id(
-    report: TdReport, app_compose: str | None, boot: Boot | None, vm: VmConfig | None, ledger: Ledger
+    report: TdReport, app_compose: str | None, boot: Deployment | None, vm: VmConfig | None, ledger: Ledger
 ) -> bool:
     """Step 7; whether it shows that the text given is the measured one, which it can do without an event log."""
     value = report.mr_config_id
@@ -67,7 +67,7 @@ def check_mr_config_id(
     return False
 
 
-def _v3(config: MrConfigId, vm: VmConfig | None, boot: Boot | None) -> str:
+def _v3(config: MrConfigId, vm: VmConfig | None, boot: Deployment | None) -> str:
     """Check the document, or say why that could not be done."""
     if vm is None or vm.mr_config is None:
         return NO_DOCUMENT

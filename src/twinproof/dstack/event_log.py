@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +34,14 @@ MAX_PAYLOAD_BYTES = 1 << 20
 _MEMBERS = frozenset({"imr", "event_type", "digest", "event", "event_payload"})
 _MOST_REMEMBERED = 4096
 _OPTIONAL = frozenset({"version", "preimage"})
+_AS_MEASURED = re.compile(
+    rf'"imr":{RUNTIME_IMR},"event_type":{RUNTIME_EVENT_TYPE},"digest":"((?:[0-9a-f]{{96}})?)"'
+    r',"event":"([ !#-9;-\[\]-~]{0,1024})","event_payload":"([0-9a-f]{0,2048})"',
+    re.ASCII,
+)
+"""A runtime event of version 1 as guests write it, with a name that needs no escapes and has no `:`: strict JSON."""
+_RUNTIME_MEMBER = f'"imr":{RUNTIME_IMR},'
+_NEXT_IS_RUNTIME = "},{" + _RUNTIME_MEMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +79,31 @@ def _hashed(event: str, payload: bytes, version: int) -> bytes:
 Fact = TypeVar("Fact")
 
 
-@dataclass(frozen=True, slots=True)
 class EventLog:
-    """The one list of events; every question about the log is answered from it."""
+    """The one list of events; every question about the log is answered from it. It never changes.
 
-    events: tuple[Event, ...]
-    _of: tuple[tuple[Event, ...], ...] = field(init=False, repr=False, compare=False)
-    _facts: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    `text` is the JSON text of the events, to know them by; empty where they came in another form. `head` is the same
+    list up to its first runtime event, where that was read before and everything after it is one.
+    """
 
-    def __post_init__(self) -> None:
-        registers: tuple[list[Event], ...] = ([], [], [], [])
-        for event in self.events:
-            registers[event.imr].append(event)
-        object.__setattr__(self, "_of", tuple(map(tuple, registers)))
+    __slots__ = ("_facts", "_head", "_of", "events", "text")
+
+    def __init__(self, events: tuple[Event, ...], text: str = "", head: EventLog | None = None) -> None:
+        self.events, self.text, self._head = events, text, head
+        self._facts: dict[object, object] = {}
+        if head is not None:
+            self._of: tuple[tuple[Event, ...], ...] = (*head._of[:RUNTIME_IMR], events[len(head.events) :])  # noqa: SLF001
+        else:
+            registers: tuple[list[Event], ...] = ([], [], [], [])
+            for event in events:
+                registers[event.imr].append(event)
+            self._of = tuple(map(tuple, registers))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EventLog) and self.events == other.events
+
+    def __hash__(self) -> int:
+        return hash(self.events)
 
     def of(self, imr: int) -> tuple[Event, ...]:
         return self._of[imr]
@@ -92,15 +113,23 @@ class EventLog:
         """The events of RTMR3, in order."""
         return self._of[RUNTIME_IMR]
 
+    @property
+    def firmware(self) -> EventLog:
+        """The events of RTMR0-2 alone: instances of one image have the same."""
+        if self._head is not None:
+            return self._head
+        return self.once(_without_runtime) if self.runtime else self
+
     def replay(self, imr: int) -> bytes:
         """The 48-byte register that these events lead to."""
-        return self.once(_registers)[imr]
+        return self.once(_runtime_register) if imr == RUNTIME_IMR else self.firmware.once(_firmware_registers)[imr]
 
     def once(self, derive: Callable[[EventLog], Fact]) -> Fact:
         """`derive(self)`, a function of these events alone, computed once; what it raises is not kept."""
-        if derive not in self._facts:
-            self._facts[derive] = derive(self)
-        return cast("Fact", self._facts[derive])
+        fact = self._facts.get(derive)
+        if fact is None:
+            fact = self._facts[derive] = derive(self)
+        return cast("Fact", fact)
 
     def check_digests(self) -> int:
         """Compare what the log supplies with what its events hash to; returns how many digests it supplied.
@@ -128,8 +157,16 @@ class EventLog:
         return supplied
 
 
-def _registers(log: EventLog) -> tuple[bytes, ...]:
-    return tuple(replay([event.measured for event in log.of(imr)]) for imr in range(RUNTIME_IMR + 1))
+def _runtime_register(log: EventLog) -> bytes:
+    return replay([event.measured for event in log.runtime])
+
+
+def _firmware_registers(log: EventLog) -> tuple[bytes, ...]:
+    return tuple(replay([event.measured for event in log.of(imr)]) for imr in range(RUNTIME_IMR))
+
+
+def _without_runtime(log: EventLog) -> EventLog:
+    return EventLog(tuple(event for event in log.events if event.imr != RUNTIME_IMR))
 
 
 def _place(index: int, event: Event, member: str) -> str:
@@ -179,8 +216,8 @@ def make_event(
 @remembered
 def parse_event_log(text: str) -> EventLog:
     """Read the JSON text strictly: exact members, duplicates refused, everything capped. Raises Malformed."""
-    events = _one_by_one(text) if len(text) <= MAX_EVENT_LOG_BYTES else None
-    return EventLog(_as_a_whole(text) if events is None else events)
+    log = _one_by_one(text) if len(text) <= MAX_EVENT_LOG_BYTES else None
+    return EventLog(_as_a_whole(text), text) if log is None else log
 
 
 def _as_a_whole(text: str) -> tuple[Event, ...]:
@@ -192,25 +229,51 @@ def _as_a_whole(text: str) -> tuple[Event, ...]:
     return tuple(_event(item, f"event log[{index}]") for index, item in enumerate(value))
 
 
-def _one_by_one(text: str) -> tuple[Event, ...] | None:
+def _one_by_one(text: str) -> EventLog | None:
     """A compact array read event by event, for the logs of one image differ in a few events only.
 
     What stands between two places of `},{` is one event where each of them, in its braces, is strict JSON by itself:
     then the whole is an array of exactly these. None for any other text, and for one that is malformed or too long: it
     is read again as a whole, which names the place.
     """
-    if not (text.startswith("[{") and text.endswith("}]")):
+    if text[:2] != "[{" or text[-2:] != "}]":
         return None
-    inner = text[2:-2].split("},{")
-    if len(inner) > MAX_EVENTS:
-        return None
+    first, mark, rest = text[2:-2].partition(_NEXT_IS_RUNTIME)
     try:
-        return tuple([_remembered_event(item) if len(item) <= _MOST_REMEMBERED else _read(item) for item in inner])
+        head = _head(first)
+        if not mark:
+            return EventLog(head.events, text)
+        items = rest.split("},{")
+        if len(head.events) + len(items) > MAX_EVENTS:
+            return None
+        items[0] = _RUNTIME_MEMBER + items[0]
+        after = tuple(map(_event_of, items))
     except Malformed:
         return None
+    cleanly = not head.runtime and {event.imr for event in after} == {RUNTIME_IMR}
+    return EventLog(head.events + after, text, head if cleanly else None)
+
+
+@remembered
+def _head(inner: str) -> EventLog:
+    """The events before the first that is written like a runtime event. Raises Malformed."""
+    items = inner.split("},{")
+    if len(items) > MAX_EVENTS:
+        raise Malformed("too many events", where="event log")
+    return EventLog(tuple(map(_event_of, items)), inner)
+
+
+def _event_of(inner: str) -> Event:
+    return _remembered_event(inner) if len(inner) <= _MOST_REMEMBERED else _read(inner)
 
 
 def _read(inner: str) -> Event:
+    match = _AS_MEASURED.fullmatch(inner)
+    if match is not None:
+        digest, name, payload = match.groups()
+        if len(payload) % 2 == 0:
+            octets = bytes.fromhex
+            return Event(RUNTIME_IMR, RUNTIME_EVENT_TYPE, octets(digest), name, octets(payload))
     return _event(parse_object(f"{{{inner}}}", "event").raw, "event")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twinproof.dstack.app_compose import AppCompose
-from twinproof.dstack.boot import Boot
+from twinproof.dstack.known_boots import Deployment
 from twinproof.errors import Contradiction
 from twinproof.ledger import Ledger
 from twinproof.wire import shown
@@ -14,7 +14,7 @@ _KIND_OF_EVENT_NAME = {"none": "none", "local-sgx": "local", "kms": "kms", "tpm"
 _DERIVED_APP_ID = 20
 
 
-def check_app_id(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None:
+def check_app_id(boot: Deployment, compose: AppCompose | None, ledger: Ledger) -> None:
     """Step 8. Guests before 0.6 measure the start of the compose hash, unless a KMS or a feature flag is in use."""
     derived = boot.compose_hash[:_DERIVED_APP_ID]
     with ledger.line("dstack.app_id") as entry:
@@ -33,7 +33,7 @@ def check_app_id(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None
         )
 
 
-def check_key_provider(boot: Boot, compose: AppCompose | None, ledger: Ledger) -> None:
+def check_key_provider(boot: Deployment, compose: AppCompose | None, ledger: Ledger) -> None:
     """Step 11."""
     step_id = "dstack.key_provider"
     if compose is None:

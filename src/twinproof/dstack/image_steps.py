@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twinproof.dstack.boot import Boot
 from twinproof.dstack.event_log import Event, EventLog
 from twinproof.dstack.image_logs import RTMR1_EVENTS, RTMR2_EVENTS
+from twinproof.dstack.known_boots import Deployment
 from twinproof.dstack.lite_registers import (
     RTMR0_EVENTS,
     ImageRegisters,
@@ -52,7 +52,7 @@ _MEANS = {
 
 
 def check_os_image(
-    report: TdReport, log: EventLog | None, vm_config: str | None, boot: Boot | None, ledger: Ledger
+    report: TdReport, log: EventLog | None, vm_config: str | None, boot: Deployment | None, ledger: Ledger
 ) -> tuple[VmConfig | None, bytes | None]:
     """Steps 9 and 10; the VM configuration, read, and the image that the registers prove.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from twinproof.dstack.boot import Boot
+from twinproof.dstack.known_boots import Deployment
 from twinproof.errors import Contradiction, Forged, Malformed
 from twinproof.keccak import INSTALL, has_keccak, keccak256
 from twinproof.wire import Fields, parse_object, shown
@@ -77,7 +77,7 @@ def read_mr_config_id(value: bytes, compose_hash: bytes | None) -> MrConfigId:
     return MrConfigId(f"V{version}", value[1:33])
 
 
-def check_v2(digest: bytes, boot: Boot) -> str:
+def check_v2(digest: bytes, boot: Deployment) -> str:
     """The digest is over what was measured, or why that cannot be told. Raises Contradiction."""
     if not has_keccak():
         return NO_KECCAK
@@ -95,7 +95,7 @@ def check_v2(digest: bytes, boot: Boot) -> str:
     )
 
 
-def check_v3_document(digest: bytes, document: str, boot: Boot) -> None:
+def check_v3_document(digest: bytes, document: str, boot: Deployment) -> None:
     """The document is the one committed to, and says what was measured. Raises Forged, Malformed, Contradiction."""
     hashed = hashlib.sha256(_V3_DOMAIN + document.encode()).digest()
     if hashed != digest:
@@ -105,7 +105,7 @@ def check_v3_document(digest: bytes, document: str, boot: Boot) -> None:
     _check_content(parse_object(document, "mr_config", max_bytes=1 << 16), boot)
 
 
-def _check_content(fields: Fields, boot: Boot) -> None:
+def _check_content(fields: Fields, boot: Deployment) -> None:
     unknown = set(fields.raw) - _V3_MEMBERS
     if unknown:
         raise Malformed("unknown member", where="mr_config", got=shown(min(unknown), 40))

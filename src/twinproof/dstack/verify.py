@@ -20,6 +20,14 @@ from twinproof.dstack.guest_claims import check_guest_claims
 from twinproof.dstack.guest_info import GuestInfo
 from twinproof.dstack.identity_steps import check_app_id, check_key_provider
 from twinproof.dstack.image_steps import check_os_image
+from twinproof.dstack.known_boots import (
+    KnownDeployment,
+    KnownFirmware,
+    KnownLog,
+    deployment_key,
+    find_deployment,
+    keep_deployment,
+)
 from twinproof.dstack.measurements import mr_aggregated
 from twinproof.dstack.plan import NO_EVENT_LOG, PLAN
 from twinproof.dstack.replay import check_firmware_registers, check_runtime_register
@@ -41,6 +49,19 @@ NEED_THE_LOG = tuple(
         "boot_events",
         "app_id",
         "key_provider",
+    )
+)
+OF_THE_LOG = ("dstack.event_log_format", "dstack.event_digests", "dstack.rtmr3_replay", "dstack.boot_events")
+OF_THE_DEPLOYMENT = tuple(
+    f"dstack.{name}"
+    for name in (
+        "compose_hash",
+        "mr_config_id",
+        "app_id",
+        "os_image_hash",
+        "image_registers",
+        "key_provider",
+        "unmeasured_inputs",
     )
 )
 NO_GUEST_INFO = "no Info answer of the guest agent in this evidence"
@@ -94,14 +115,9 @@ def appraise(
     log, boot = _read_log(report, event_log, ledger)
     if event_log is not None and boot is None:
         return None
-    compose_is_measured = check_compose_hash(app_compose, boot, ledger)
-    vm, recomputed_image = check_os_image(report, log, vm_config, boot, ledger)
-    compose_is_configured = check_mr_config_id(report, app_compose, boot, vm, ledger)
-    compose = read_compose(app_compose) if compose_is_measured or compose_is_configured else None
-    if boot is not None:
-        check_app_id(boot, compose, ledger)
-        check_key_provider(boot, compose, ledger)
-    notices = list_unmeasured(app_compose, compose_is_measured or compose_is_configured, ledger)
+    compose, vm, recomputed_image, notices = _read_deployment(
+        report, log, boot, ledger, vm_config=vm_config, app_compose=app_compose
+    )
     if guest_info is None:
         ledger.not_checked("dstack.guest_claims", NO_GUEST_INFO)
     else:
@@ -120,6 +136,35 @@ def appraise(
     )
 
 
+def _read_deployment(
+    report: TdReport,
+    log: EventLog | None,
+    boot: Boot | None,
+    ledger: Ledger,
+    *,
+    vm_config: str | None,
+    app_compose: str | None,
+) -> tuple[AppCompose | None, VmConfig | None, bytes | None, tuple[Notice, ...]]:
+    """Steps 6 to 12."""
+    key = None if log is None or boot is None else deployment_key(report, log, vm_config, app_compose, boot)
+    known = find_deployment(key)
+    if known is not None:
+        ledger.adopt(known.checks)
+        return known.app_compose, known.vm_config, known.recomputed_image, known.notices
+    compose_is_measured = check_compose_hash(app_compose, boot, ledger)
+    vm, recomputed_image = check_os_image(report, log, vm_config, boot, ledger)
+    compose_is_configured = check_mr_config_id(report, app_compose, boot, vm, ledger)
+    compose = read_compose(app_compose) if compose_is_measured or compose_is_configured else None
+    if boot is not None:
+        check_app_id(boot, compose, ledger)
+        check_key_provider(boot, compose, ledger)
+    notices = list_unmeasured(app_compose, compose_is_measured or compose_is_configured, ledger)
+    if vm is not None and not ledger.failed("dstack."):
+        checks = ledger.recorded(OF_THE_DEPLOYMENT)
+        keep_deployment(key, KnownDeployment(checks, compose, vm, recomputed_image, notices))
+    return compose, vm, recomputed_image, notices
+
+
 def _read_log(
     report: TdReport, event_log: EventLog | str | None, ledger: Ledger
 ) -> tuple[EventLog | None, Boot | None]:
@@ -128,6 +173,12 @@ def _read_log(
         for step_id in NEED_THE_LOG:
             ledger.not_checked(step_id, NO_EVENT_LOG)
         return None, None
+    if isinstance(event_log, EventLog):
+        known = event_log.once(KnownLog)
+        if known.boot is not None and known.rtmr3 == report.rtmr3:
+            ledger.adopt(known.checks)
+            _check_firmware(report, event_log, ledger)
+            return event_log, known.boot
     with ledger.line("dstack.event_log_format") as line:  # 1
         log = parse_event_log(event_log) if isinstance(event_log, str) else event_log
         line.step("dstack.event_digests")  # 2
@@ -135,8 +186,7 @@ def _read_log(
         line.explain("supplied", f"{supplied} of {len(log.runtime)} digests; all were recomputed")
         line.step("dstack.rtmr3_replay")  # 3
         check_runtime_register(report, log, line)
-        with ledger.line("dstack.rtmr0_2_replay") as entry:  # 4
-            check_firmware_registers(report, log, entry)
+        _check_firmware(report, log, ledger)  # 4
         line.step("dstack.boot_events")  # 5
         boot = log.once(read_boot)
         line.explain("guest version by its events", " or ".join(boot.generations))
@@ -147,5 +197,21 @@ def _read_log(
                 f"after system-ready the app used the names of boot events again: {', '.join(imitations)};"
                 " they were not used"
             )
-        return log, boot
-    return None, None
+        known = log.once(KnownLog)
+    if not ledger.passed(*OF_THE_LOG):
+        return None, None
+    known.rtmr3, known.checks, known.boot = report.rtmr3, ledger.recorded(OF_THE_LOG), boot
+    return log, boot
+
+
+def _check_firmware(report: TdReport, log: EventLog, ledger: Ledger) -> None:
+    """Step 4."""
+    registers = (report.rtmr0, report.rtmr1, report.rtmr2)
+    known = log.firmware.once(KnownFirmware)
+    if known.registers == registers:
+        ledger.adopt(known.checks)
+        return
+    with ledger.line("dstack.rtmr0_2_replay") as entry:
+        check_firmware_registers(report, log, entry)
+    if ledger.passed("dstack.rtmr0_2_replay"):
+        known.checks, known.registers = ledger.recorded(("dstack.rtmr0_2_replay",)), registers
