@@ -203,7 +203,7 @@ def test_evidence_that_calls_itself_a_known_machine_is_held_against_its_device_i
     "name", ["prod9", "PROD9 (us-west)", "https://prod9 (US-WEST)/", "pr\u043ed9", "prod9 (US-WEST) ", "prod9,prod7"]
 )
 def test_a_name_of_the_evidences_own_never_looks_like_a_label(name: str) -> None:
-    unpinned = tuple(replace(machine, device_id=None) for machine in MACHINES)
+    unpinned = tuple(machine._replace(device_id=None) for machine in MACHINES)
     verdict = judge(impostors(name)[0], Policy(machines=unpinned))
     assert verdict.title.startswith('"')
     assert verdict.title == verdict.name
@@ -213,7 +213,7 @@ def test_a_name_of_the_evidences_own_never_looks_like_a_label(name: str) -> None
 
 def test_the_address_that_a_file_names_gives_it_no_label_unless_its_device_id_does() -> None:
     evidence = impostors("https://prod9.example")[0]
-    unpinned = Policy(machines=tuple(replace(machine, device_id=None) for machine in MACHINES))
+    unpinned = Policy(machines=tuple(machine._replace(device_id=None) for machine in MACHINES))
     assert judge(evidence, unpinned).title == "prod9 (US-WEST)"  # asked there by this tool
     assert judge(edited(evidence, stored=True), unpinned).title == "prod9.example"
     assert judge(edited(evidence, stored=True), Policy(machines=MACHINES)).exit_code == 4

@@ -139,8 +139,8 @@ def test_a_chain_that_could_not_be_asked_leaves_the_steps_open_with_the_reason()
 
 
 def test_one_endpoint_s_word_being_enough_is_a_weakening_that_reports_show() -> None:
-    assert Policy(chain=replace(TRUSTED, endpoints=1)).weakenings == (
+    assert Policy(chain=TRUSTED._replace(endpoints=1)).weakenings == (
         "the word of one endpoint is enough for a block of the chain",
     )
-    assert Policy(chain=replace(TRUSTED, max_age=86400)).weakenings != ()
+    assert Policy(chain=TRUSTED._replace(max_age=86400)).weakenings != ()
     assert POLICY.weakenings == ()

@@ -21,7 +21,7 @@ OTHER = b"\x22" * 32
 def claims(*, proved: bytes | None) -> Claims:
     found = judge(Instance().evidence()).claims
     assert found.software
-    return replace(found, software=replace(found.software, recomputed_image=proved))
+    return replace(found, software=found.software._replace(recomputed_image=proved))
 
 
 def measured(**changes: object) -> OsImage:
@@ -31,7 +31,7 @@ def measured(**changes: object) -> OsImage:
     entry = OsImage(
         IMAGE, "0.5.4", dev=False, mrtd=(registers.mrtd,), rtmr1=(registers.rtmr1,), rtmr2=(registers.rtmr2,)
     )
-    return replace(entry, **changes)  # type: ignore[arg-type]
+    return entry._replace(**changes)  # type: ignore[arg-type]
 
 
 def check(found: Claims, *images: OsImage, **policy: object) -> Check:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 
 import pytest
@@ -138,7 +138,7 @@ def test_both_refusing_a_debug_td_is_agreement_and_the_quote_stays_genuine(dcap_
 
 
 def test_a_debug_td_that_the_policy_allows_is_disputed(dcap_qvl: DcapQvl) -> None:
-    allowed = Policy(attributes=replace(AttributeRules(), allow_debug=True))
+    allowed = Policy(attributes=AttributeRules()._replace(allow_debug=True))
     verdict = judge(Instance(td_attributes=DEBUG).evidence(), dcap_qvl, allowed)
     assert [check.id for check in verdict.failures] == ["dcap.second_opinion"]
     assert verdict.exit_code == 3

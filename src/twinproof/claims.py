@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from twinproof.evidence.statement import Statement
 
@@ -22,17 +23,13 @@ def _plain(value: object) -> object:
     return value
 
 
-class _Json:
-    __slots__ = ()
-
-    def to_json(self) -> dict[str, object]:
-        """Members named as the attributes; bytes as lower-case hex, tuples as arrays."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
+def _members(values: Mapping[str, object]) -> dict[str, object]:
+    """Members named as the attributes; bytes as lower-case hex, tuples as arrays."""
+    return {name: _plain(value) for name, value in values.items()}
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Platform(_Json):
+class Platform(NamedTuple):
     """The machine: from the PCK certificate and Intel's documents. Times are unix seconds, UTC."""
 
     tee: str
@@ -49,10 +46,12 @@ class Platform(_Json):
     collateral_issued: int
     collateral_expires: int
 
+    def to_json(self) -> dict[str, object]:
+        return _members(self._asdict())
+
 
 @final
-@dataclass(frozen=True, slots=True)
-class Registers(_Json):
+class Registers(NamedTuple):
     """The TD report's measurements, 48 bytes each unless said otherwise."""
 
     mrtd: bytes
@@ -76,10 +75,12 @@ class Registers(_Json):
         """
         return hashlib.sha256(self.mrtd + self.rtmr1 + self.rtmr2).digest()
 
+    def to_json(self) -> dict[str, object]:
+        return _members(self._asdict())
+
 
 @final
-@dataclass(frozen=True, slots=True)
-class Software(_Json):
+class Software(NamedTuple):
     """What the replayed event log says. `instance_id` is empty for apps that ask for none.
 
     `os_image_hash` is the image's name in the log; `recomputed_image` is the image that the registers prove, if any.
@@ -94,6 +95,9 @@ class Software(_Json):
     key_provider_id: str
     mr_aggregated: bytes
     app_events: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return _members(self._asdict())
 
 
 @final

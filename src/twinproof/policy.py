@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from twinproof.chain.trusted import TrustedChain
 from twinproof.dcap.attributes import AttributeRules
@@ -39,8 +40,7 @@ class Pins:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """A label: where the machine is asked (`url`), where it stands (`region`), which machine it is (`device_id`)."""
 
     name: str
@@ -107,8 +107,7 @@ class Policy:
     def trusted_chain(self) -> TrustedChain:
         """The chain and the KMS contract that are believed: the pinned ones where they are pinned."""
         pins = self.pins
-        return replace(
-            self.chain,
+        return self.chain._replace(
             chain_id=self.chain.chain_id if pins.chain_id is None else pins.chain_id,
             kms=self.chain.kms if pins.kms_contract is None else pins.kms_contract,
         )
@@ -131,9 +130,9 @@ class Policy:
             said.append("report attributes are not judged: debug TDs pass")
         else:
             said += [
-                f"attribute rule {item.name.removeprefix('allow_')} is not applied"
-                for item in fields(self.attributes)
-                if getattr(self.attributes, item.name) != getattr(default.attributes, item.name)
+                f"attribute rule {name.removeprefix('allow_')} is not applied"
+                for name, rule in self.attributes._asdict().items()
+                if rule != getattr(default.attributes, name)
             ]
         if self.allow_dev_images:
             said.append("development images are accepted")
@@ -156,7 +155,7 @@ class Policy:
             "tolerated_advisories": None if tolerated is None else sorted(tolerated),
             "minimum_tcb_evaluation_data_number": self.minimum_tcb_evaluation_data_number,
             "max_collateral_age": self.max_collateral_age,
-            "attributes": {item.name: getattr(self.attributes, item.name) for item in fields(self.attributes)},
+            "attributes": self.attributes._asdict(),
             "images": [image.to_json() for image in self.images],
             "allow_dev_images": self.allow_dev_images,
             "kms_roots": [root.hex() for root in self.kms_roots],

@@ -7,7 +7,7 @@ usage error.
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from twinproof.chain.trusted import TrustedChain
 from twinproof.dcap.attributes import AttributeRules
@@ -22,9 +22,7 @@ __all__ = ["ATTRIBUTE_RULES", "MAX_IMAGES", "read_policy"]
 MAX_IMAGES = 1000
 MAX_DAYS = 36500
 MAX_SECONDS = 10 * 365 * DAY
-ATTRIBUTE_RULES = {
-    item.name.removeprefix("allow_"): item.name for item in fields(AttributeRules) if item.name != "allow_any"
-}
+ATTRIBUTE_RULES = {name.removeprefix("allow_"): name for name in AttributeRules._fields if name != "allow_any"}
 _ADVISORY = re.compile(r"INTEL-SA-\d{5}", re.ASCII)
 _PIN_BYTES = {"compose_hash": 32, "app_id": 20, "kms_contract": 20}
 _PINNING = {
@@ -141,7 +139,7 @@ def _attributes(table: Fields, base: AttributeRules) -> AttributeRules:
         if name not in ATTRIBUTE_RULES:
             expected = ", ".join(sorted(ATTRIBUTE_RULES))
             raise Malformed("unknown rule", where=f"{table.where}.allow", got=shown(name), expected=expected)
-        rules = replace(rules, **{ATTRIBUTE_RULES[name]: True})
+        rules = rules._replace(**{ATTRIBUTE_RULES[name]: True})
     return rules
 
 
@@ -179,8 +177,7 @@ def _kms_roots(table: Fields) -> tuple[bytes, ...]:
 
 def _chain(table: Fields, base: TrustedChain) -> TrustedChain:
     names = _names(table, "app_implementations")
-    return replace(
-        base,
+    return base._replace(
         app_implementations=tuple(
             unhex(text.removeprefix("0x"), f"{table.where}.app_implementations[{index}]", size=20)
             for index, text in enumerate(names)

@@ -177,7 +177,7 @@ def test_one_endpoint_is_its_word_alone() -> None:
     assert found is not None
     assert not found.settled
     settled, _ = judge(
-        replace(GOOD, block=agreed(GOOD.block.header, endpoints=ENDPOINTS[:1])), trusted=replace(TRUSTED, endpoints=1)
+        replace(GOOD, block=agreed(GOOD.block.header, endpoints=ENDPOINTS[:1])), trusted=TRUSTED._replace(endpoints=1)
     )
     assert settled is not None
     assert settled.settled
@@ -207,7 +207,7 @@ def test_code_that_the_kms_does_not_give_to_apps_is_not_known() -> None:
     assert checks["chain.implementation"].status is checks["policy.chain"].status is Status.NOT_CHECKED
     assert found is not None
     assert not found.settled
-    listed, _ = judge(evidence, trusted=replace(TRUSTED, app_implementations=(FOREIGN_CODE,)))
+    listed, _ = judge(evidence, trusted=TRUSTED._replace(app_implementations=(FOREIGN_CODE,)))
     assert listed is not None
     assert listed.settled
 

@@ -159,7 +159,7 @@ def test_08_two_machines_two_app_ids() -> None:
 
 
 def test_09_the_name_of_the_machine_in_the_name_of_the_app() -> None:
-    settings = replace(SETTINGS, name="toy-example-prod9")
+    settings = SETTINGS._replace(name="toy-example-prod9")
     text = render_compose(TEMPLATE, settings, image_digest=IMAGE, environment="production").text
     assert any("prod9" in str(finding) for finding in check_app_compose(text, MACHINE_WORDS))
     texts = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,14 +57,14 @@ def test_no_machine_is_named_in_the_text() -> None:
 def test_every_setting_is_part_of_the_hash() -> None:
     base = settings()
     changed = [
-        replace(base, name="other"),
-        replace(base, image="ghcr.io/example/other"),
-        replace(base, key_provider_id="30"),
-        replace(base, gateway_enabled=False),
-        replace(base, public_logs=True),
-        replace(base, public_sysinfo=True),
-        replace(base, public_tcbinfo=False),
-        replace(base, allowed_envs=("A",)),
+        base._replace(name="other"),
+        base._replace(image="ghcr.io/example/other"),
+        base._replace(key_provider_id="30"),
+        base._replace(gateway_enabled=False),
+        base._replace(public_logs=True),
+        base._replace(public_sysinfo=True),
+        base._replace(public_tcbinfo=False),
+        base._replace(allowed_envs=("A",)),
     ]
     texts = {render(TEMPLATE, item, image_digest=DIGEST, environment="production").text for item in [base, *changed]}
     assert len(texts) == len(changed) + 1

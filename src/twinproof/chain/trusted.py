@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["BASE_CHAIN_ID", "BASE_KMS", "TrustedChain"]
 
@@ -11,8 +11,7 @@ BASE_KMS = bytes.fromhex("2f83172a49584c017f2b256f0fb2dca14126ba9c")
 """DstackKms of Phala Cloud's nodes on Base, 20 bytes. Source: Phala-Network/phala-cloud, issue 516."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedChain:
+class TrustedChain(NamedTuple):
     """The chain id, the address of DstackKms (20 bytes), and what it takes to believe an answer."""
 
     chain_id: int = BASE_CHAIN_ID

@@ -7,7 +7,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 from twinproof.batch import in_order
 from twinproof.cli.judge_items import Brief, Judge, Judged, judge_items, prepare
@@ -93,7 +92,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
 def _line_style() -> Style:
     """Lines are cut to a terminal's width, and nowhere else."""
     style = style_of()
-    return style if sys.stdout.isatty() else replace(style, width=UNCUT)
+    return style if sys.stdout.isatty() else style._replace(width=UNCUT)
 
 
 def _print(results: Iterator[Judged], batch: BatchInput, settings: Settings, style: Style | None) -> int:
@@ -120,7 +119,7 @@ def _print(results: Iterator[Judged], batch: BatchInput, settings: Settings, sty
 
 def _print_opening(settings: Settings, style: Style) -> None:
     """What every report says: simulated hardware first, that files are no word about now, how the policy is weak."""
-    narrow = replace(style, width=min(80, style.width))
+    narrow = style._replace(width=min(80, style.width))
     if settings.simulated:
         print("\n".join(simulated_line({root.name for root in settings.roots}, narrow)))
     print(STORED)

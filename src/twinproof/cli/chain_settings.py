@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from twinproof.errors import Malformed, UsageError
 from twinproof.sources.urls import split_url
@@ -24,8 +23,7 @@ _MOST_ENDPOINTS = 16
 _MAX_BLOCK = 1 << 40
 
 
-@dataclass(frozen=True, slots=True)
-class ChainSettings:
+class ChainSettings(NamedTuple):
     """`rpc` are URLs, or `env:NAME` for one that a variable holds. `kms` is the DstackKms contract, 20 bytes.
 
     `quorum` None is a majority of the endpoints, `chain_id` None whatever they agree on.
@@ -39,8 +37,7 @@ class ChainSettings:
 
     def believed(self, chain: TrustedChain) -> TrustedChain:
         """The chain and the KMS contract that are believed, where this names them."""
-        return replace(
-            chain,
+        return chain._replace(
             chain_id=chain.chain_id if self.chain_id is None else self.chain_id,
             kms=chain.kms if self.kms is None else self.kms,
         )
@@ -86,15 +83,15 @@ def with_flags(settings: ChainSettings | None, arguments: argparse.Namespace) ->
     named: list[str] = getattr(arguments, "chain", None) or []
     if named:
         rpc = tuple(part.strip() for text in named for part in text.split(",") if part.strip())
-        merged = replace(merged, rpc=rpc, quorum=merged.quorum if rpc == merged.rpc else None)
+        merged = merged._replace(rpc=rpc, quorum=merged.quorum if rpc == merged.rpc else None)
     if getattr(arguments, "kms", None) is not None:
-        merged = replace(merged, kms=address_of(arguments.kms, "--kms"))
+        merged = merged._replace(kms=address_of(arguments.kms, "--kms"))
     for name in ("chain_id", "quorum", "from_block"):
         value = getattr(arguments, name, None)
         if value is not None:
             if not (0 if name == "from_block" else 1) <= value <= _MAX_BLOCK:
                 raise UsageError("out of range", where=f"--{name.replace('_', '-')}", got=str(value))
-            merged = replace(merged, **{name: value})
+            merged = merged._replace(**{name: value})
     return merged
 
 

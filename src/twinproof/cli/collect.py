@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.cli.network import Network
 from twinproof.cli.settings import Settings
@@ -23,8 +23,7 @@ from twinproof.sources.urls import masked, split_url
 __all__ = ["Collected", "check_targets", "collect"]
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """One target: its name for messages, and its evidence with collateral, or why there is none."""
 
     name: str

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from twinproof.cli.chain_settings import ChainSettings, read_chain_settings
 from twinproof.errors import Malformed, UsageError
@@ -27,8 +26,7 @@ MAX_BYTES = 1 << 20
 Parsed = TypeVar("Parsed")
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """What twinproof.toml says; a table that is not there is None."""
 
     machines: tuple[Machine, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from twinproof.cli.chain import key_of
@@ -186,7 +186,7 @@ def chain_of(arguments: argparse.Namespace, configuration: Configuration) -> Cha
     """As flags and file say, and CHAIN_RPC where they name no endpoint. Raises UsageError."""
     settings = with_flags(configuration.chain, arguments)
     if not settings.rpc and os.environ.get(CHAIN_RPC):
-        settings = replace(settings, rpc=(f"env:{CHAIN_RPC}",))
+        settings = settings._replace(rpc=(f"env:{CHAIN_RPC}",))
     return settings
 
 

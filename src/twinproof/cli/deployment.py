@@ -94,7 +94,7 @@ def pinned_settings(settings: Settings, setup: Setup, app_id: bytes) -> Settings
     )
     policy = replace(settings.policy, pins=pins, chain=setup.chain.believed(settings.policy.chain))
     trusted = policy.trusted_chain
-    return replace(settings, policy=policy, chain=replace(setup.chain, chain_id=trusted.chain_id, kms=trusted.kms))
+    return settings._replace(policy=policy, chain=setup.chain._replace(chain_id=trusted.chain_id, kms=trusted.kms))
 
 
 def judged(item: Collected, settings: Settings) -> Verdict:

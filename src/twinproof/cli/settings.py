@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from twinproof.cli.chain_settings import ChainSettings, with_flags
 from twinproof.cli.configuration import policy_of, read_configuration
@@ -26,8 +27,7 @@ _PINS = {item.name for item in fields(Pins)}
 _PIN_SIZES = {"image": 32, "compose_hash": 32, "app_id": 20, "kms_contract": 20}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What a command needs to know before it reads any evidence."""
 
     policy: Policy
@@ -35,7 +35,7 @@ class Settings:
     collateral_url: str | None
     at: int | None
     required_comparisons: frozenset[str]
-    chain: ChainSettings = field(default_factory=ChainSettings)
+    chain: ChainSettings = ChainSettings()
     """Where the chain is read; which chain and KMS contract are believed is the policy's."""
 
     @property
@@ -103,7 +103,7 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
     policy = replace(policy, chain=chain.believed(policy.chain))
     return Settings(
         policy=policy,
-        chain=replace(chain, chain_id=policy.trusted_chain.chain_id, kms=policy.trusted_chain.kms),
+        chain=chain._replace(chain_id=policy.trusted_chain.chain_id, kms=policy.trusted_chain.kms),
         roots=roots_of(arguments.trust_root),
         collateral_url=arguments.collateral_url or configuration.collateral_url,
         at=None if arguments.at is None else time_of(arguments.at),
@@ -123,7 +123,7 @@ def _attributes(names: list[str], rules: AttributeRules) -> AttributeRules:
         if name not in ATTRIBUTE_RULES:
             expected = ", ".join(sorted(ATTRIBUTE_RULES))
             raise UsageError("unknown rule", where="--allow", got=shown(name), expected=expected)
-        rules = replace(rules, **{ATTRIBUTE_RULES[name]: True})
+        rules = rules._replace(**{ATTRIBUTE_RULES[name]: True})
     return rules
 
 

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     machines = machines_of(arguments.machines or ",".join(active), configuration)
     http = HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file)
-    settings = replace(settings, policy=replace(settings.policy, pins=Pins(app_id=app_id)))
+    settings = settings._replace(policy=replace(settings.policy, pins=Pins(app_id=app_id)))
     urls = _urls(machines, app_id, http)
     verdicts = _verdicts(machines, urls, settings, arguments)
     writer = _writer(arguments, configuration, http)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.platform_hint import platform_hint
@@ -15,8 +15,7 @@ from twinproof.sources.files import read_file
 __all__ = ["SuppliedCollateral", "read_app_compose"]
 
 
-@dataclass(frozen=True, slots=True)
-class SuppliedCollateral:
+class SuppliedCollateral(NamedTuple):
     """The sets in the order of the flags, and what each says it is about: TEE and FMSPC."""
 
     sets: tuple[Collateral, ...] = ()

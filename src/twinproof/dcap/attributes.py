@@ -6,7 +6,7 @@ TDATTRIBUTES (u64, little-endian) per Intel TDX Module ABI 348551: 0 DEBUG, 4-6 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Refused
 from twinproof.tdx.report import EnclaveReport, TdReport
@@ -23,8 +23,7 @@ XFAM_FIXED_ONE = 0b11
 XFAM_ALLOWED = 0x0006DBE7
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeRules:
+class AttributeRules(NamedTuple):
     """The strict default refuses everything below; each flag allows one thing, and the report says which."""
 
     allow_debug: bool = False

@@ -6,8 +6,7 @@ five extensions that are demanded here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -50,8 +49,7 @@ _NAMES = {
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """What is judged of one certificate, and its exact bytes. Names are DER, times unix seconds, UTC."""
 
     der: bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dcap.certificates import Certificate, check_issued, load_certificate
 from twinproof.dcap.crl import Crl, check_crl, check_crl_signature, load_crl
@@ -17,8 +17,7 @@ from twinproof.memo import Memo
 __all__ = ["PckChain", "check_dates", "pck_chain", "signed_crl", "signing_certificate"]
 
 
-@dataclass(frozen=True, slots=True)
-class PckChain:
+class PckChain(NamedTuple):
     """Leaf, CA and root; names, usages and signatures hold. `ca_kind` is `platform` or `processor`."""
 
     leaf: Certificate

@@ -6,7 +6,7 @@ Source: Intel PCK CRL profile 1.5 section 3; RFC 5280. `thisUpdate <= at < nextU
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -55,8 +55,7 @@ class _Serials:
         return self._list.get_revoked_certificate_by_serial_number(serial) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Crl:
+class Crl(NamedTuple):
     """A parsed list. The issuer's name is DER, times are unix seconds, UTC."""
 
     der: bytes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from twinproof.dcap.der import DerReader
 from twinproof.errors import Malformed
@@ -40,9 +39,8 @@ _TCB = [(_small(_oid(2, number)), _oid(2, number), f"component {number}") for nu
 _PCE_SVN, _CPU_SVN = _oid(2, 17), _oid(2, 18)
 
 
-@dataclass(frozen=True, slots=True)
-class PckExtension:
-    """`components` are the 16 SGX TCB component SVNs. The last four members exist for the Platform CA only."""
+class PckExtension(NamedTuple):
+    """`components` are the 16 SGX TCB component SVNs. The last four before the id exist for the Platform CA only."""
 
     ppid: bytes
     components: tuple[int, ...]
@@ -55,11 +53,8 @@ class PckExtension:
     dynamic_platform: bool | None
     cached_keys: bool | None
     smt_enabled: bool | None
-    device_id: bytes = field(init=False, repr=False)
+    device_id: bytes
     """SHA-256 of the PPID (16 bytes): what dstack calls the device id."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "device_id", hashlib.sha256(self.ppid).digest())
 
     @property
     def from_platform_ca(self) -> bool:
@@ -87,7 +82,18 @@ def parse_pck_extension(der: bytes) -> PckExtension:
             "the component SVNs are not the CPUSVN", where=_WHERE, got=bytes(components).hex(), expected=cpu_svn.hex()
         )
     return PckExtension(
-        ppid, components, pce_svn, cpu_svn, pce_id, fmspc, sgx_type, platform_instance_id, dynamic, cached, smt
+        ppid,
+        components,
+        pce_svn,
+        cpu_svn,
+        pce_id,
+        fmspc,
+        sgx_type,
+        platform_instance_id,
+        dynamic,
+        cached,
+        smt,
+        hashlib.sha256(ppid).digest(),
     )
 
 

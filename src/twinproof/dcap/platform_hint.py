@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dcap.certificates import load_certificate
 from twinproof.dcap.certification import PCK_CHAIN_PEM
@@ -13,8 +13,7 @@ from twinproof.tdx.quote import parse_quote
 __all__ = ["PlatformHint", "platform_hint"]
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformHint:
+class PlatformHint(NamedTuple):
     """`tee` is SGX or TDX, `ca` is platform or processor, `fmspc` has 6 bytes."""
 
     tee: str

@@ -6,7 +6,7 @@ Parsed only after its signature was checked. Source: Intel PCS API v4, Enclave I
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dcap.signed_json import parse_signed
 from twinproof.dcap.tcb_info import SvnLevel, svn_levels
@@ -20,8 +20,7 @@ __all__ = ["QE_IDS", "QeIdentity", "check_qe_identity", "parse_qe_identity"]
 QE_IDS = {"SGX": "QE", "TDX": "TD_QE"}
 
 
-@dataclass(frozen=True, slots=True)
-class QeIdentity:
+class QeIdentity(NamedTuple):
     """`misc_select` and its mask are little-endian u32 values of the hex text, as in the report."""
 
     id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -18,8 +18,7 @@ __all__ = ["INTEL_SGX_ROOT_CA", "TrustRoot"]
 _INTEL_SHA256 = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
 
 
-@dataclass(frozen=True, slots=True)
-class TrustRoot:
+class TrustRoot(NamedTuple):
     """One self-signed certificate. Whatever is not Intel's, byte for byte, is reported as SIMULATED HARDWARE."""
 
     der: bytes

@@ -7,8 +7,8 @@ Intel's library asks only whether basicConstraints and keyUsage are there; here 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -23,8 +23,7 @@ TCB_SIGNING = "Intel SGX TCB Signing"
 PCK_CAS = {"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK Processor CA": "processor"}
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """A trust root that may be one, and the full names (DER) below it: the root's own with another common name.
 
     Under Intel's root these are Intel's names to the letter; under a simulated root they can never be Intel's.

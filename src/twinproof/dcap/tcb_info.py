@@ -8,7 +8,7 @@ Source: Intel PCS API v4, TCB Info; QVL `TcbInfo` and `TcbLevel` (order of level
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dcap.signed_json import parse_signed
 from twinproof.dcap.tcb import COMPONENT_STATUSES, PLATFORM_STATUSES, TcbStatus
@@ -24,8 +24,7 @@ _MAX_COMPONENT_SVN = 255
 _MODULE_PREFIX = "TDX_"
 
 
-@dataclass(frozen=True, slots=True)
-class SvnLevel:
+class SvnLevel(NamedTuple):
     """A level of a TDX module or of a QE: reached with this ISVSVN or a higher one."""
 
     isv_svn: int
@@ -34,8 +33,7 @@ class SvnLevel:
     advisory_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TcbLevel:
+class TcbLevel(NamedTuple):
     """A level of the platform: reached when every SVN is at least this."""
 
     sgx_components: tuple[int, ...]
@@ -50,8 +48,7 @@ class TcbLevel:
         return self.sgx_components, self.pce_svn, self.tdx_components
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleIdentity:
+class ModuleIdentity(NamedTuple):
     """Who may sign the TDX module, and with which SEAM attributes. `levels` is empty for the unversioned base."""
 
     mrsigner: bytes
@@ -60,8 +57,7 @@ class ModuleIdentity:
     levels: tuple[SvnLevel, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TcbInfo:
+class TcbInfo(NamedTuple):
     """`modules` is keyed by the module's version, the second byte of TEE_TCB_SVN."""
 
     tee: str

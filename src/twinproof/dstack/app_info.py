@@ -6,7 +6,7 @@ and adds `init_script_hashes` (an array of hashes, or nil). Names that are not k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dstack.message_pack import unpack
 from twinproof.errors import Malformed
@@ -28,8 +28,7 @@ _SIZES: dict[str, tuple[int, ...]] = {
 _SCRIPTS = "init_script_hashes"
 
 
-@dataclass(frozen=True, slots=True)
-class AppInfo:
+class AppInfo(NamedTuple):
     """Claims of the certificate's issuer, as bytes; empty where it knew nothing."""
 
     app_id: bytes

@@ -11,8 +11,7 @@ Both carry the runtime events a second time. Only one list is used afterwards: t
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Never
+from typing import NamedTuple, Never
 
 from twinproof.dstack.event_log import MAX_EVENTS, Event, EventLog, make_event
 from twinproof.dstack.message_pack import unpack
@@ -32,8 +31,7 @@ _EVENT_MEMBERS = frozenset({"imr", "event_type", "digest", "event", "event_paylo
 _EVENT_OPTIONAL = frozenset({"version", "preimage"})
 
 
-@dataclass(frozen=True, slots=True)
-class VersionedAttestation:
+class VersionedAttestation(NamedTuple):
     """`config` is the VM configuration's text, in V0 sometimes a whole sys-config (see `vm_config`)."""
 
     version: int

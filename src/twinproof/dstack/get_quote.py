@@ -9,7 +9,7 @@ An answer that holds both a quote and an attestation (the simulator's does) must
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dstack.attestation import MAX_ATTESTATION_BYTES, MAX_QUOTE_BYTES, parse_versioned_attestation
 from twinproof.errors import Contradiction, Malformed
@@ -22,8 +22,7 @@ WHERE = "GetQuote answer"
 _MEMBERS = frozenset({"quote", "event_log", "report_data", "vm_config", "attestation", "hash_algorithm", "prefix"})
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteAnswer:
+class QuoteAnswer(NamedTuple):
     """Exactly one of `quote` and `attestation` is set. Texts are as received; None where the answer has none."""
 
     quote: bytes | None

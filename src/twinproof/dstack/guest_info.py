@@ -8,7 +8,7 @@ for contradicting the quote. `tcb_info` is a JSON text inside the JSON, empty wh
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dstack.ra_tls import first_certificate
 from twinproof.errors import Malformed
@@ -30,8 +30,7 @@ _HASHES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GuestInfo:
+class GuestInfo(NamedTuple):
     """Unverified claims; None where the answer says nothing (an absent or empty member)."""
 
     app_name: str | None

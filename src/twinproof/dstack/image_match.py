@@ -7,8 +7,7 @@ All three have to be recorded values of one and the same image. RTMR0 is no part
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twinproof.dstack.os_image import OsImage
 
@@ -29,8 +28,7 @@ class Measured(Protocol):
     def rtmr2(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ImageDifference:
+class ImageDifference(NamedTuple):
     """An image with recorded registers, and those of them (`mrtd`, `rtmr1`, `rtmr2`) that this TD has not."""
 
     image: OsImage

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from uuid import UUID
+from typing import NamedTuple
 
 from twinproof.dstack.event_log import Event
 from twinproof.dstack.image_logs import SEPARATOR, rtmr1_log, rtmr2_log
@@ -46,8 +45,10 @@ RTMR0_EVENTS = (
 """What each event of RTMR0 is, for messages."""
 AcpiDigests = tuple[bytes, bytes, bytes]
 """Loader, RSDP and tables, 48 bytes each."""
-_GLOBAL = UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c").bytes_le
-_SECURITY = UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f").bytes_le
+_GLOBAL = bytes.fromhex("61dfe48b ca93 d211 aa0d 00e098032b8c")
+"""The vendor of the boot variables as UEFI stores it: 8be4df61-93ca-11d2-aa0d-00e098032b8c, little-endian."""
+_SECURITY = bytes.fromhex("cbb219d7 3a3d 9645 a3bc dad00e67656f")
+"""The vendor of db and dbx: d719b2cb-3d3a-4596-a3bc-dad00e67656f."""
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", re.ASCII)
 _ASSUMED_RELEASE = (9, 1, 0)
 _SINGLE_PASS_SINCE = (9, 0, 0)
@@ -113,8 +114,7 @@ def adds_in_two_passes(release: tuple[int, int, int], two_pass: bool | None) -> 
     return release < _SINGLE_PASS_SINCE if two_pass is None else two_pass
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRegisters:
+class ImageRegisters(NamedTuple):
     """48 bytes each. RTMR0 is None where memory size or ACPI digests are not known."""
 
     document: MeasurementDocument

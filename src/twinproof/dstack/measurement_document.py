@@ -14,7 +14,7 @@ Source: dstack-types `tdx.rs`, dstack-mr `tdx.rs`.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dstack.cbor import CborMap, CborValue, read_cbor
 from twinproof.dstack.checksum_list import parse_checksums
@@ -38,8 +38,7 @@ VERSION = 3
 CHECKSUM_FILE, DOCUMENT = "checksum_file", "measurement"
 
 
-@dataclass(frozen=True, slots=True)
-class MeasurementDocument:
+class MeasurementDocument(NamedTuple):
     """The digests have 48 bytes. `ovmf` names the layout of RTMR0's events."""
 
     cmdline_sha384: bytes

@@ -16,7 +16,7 @@ document ("TDX lite"); with them a legacy image is matched too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.wire import Fields, shown, unhex
@@ -29,8 +29,7 @@ HASH_BYTES, REGISTER_BYTES = 32, 48
 MAX_VALUES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class OsImage:
+class OsImage(NamedTuple):
     """`hash` is 32 bytes; each register value is 48 bytes, and any one of a register's values is legitimate."""
 
     hash: bytes

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -35,8 +35,7 @@ _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtens
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-@dataclass(frozen=True, slots=True)
-class RaTlsEvidence:
+class RaTlsEvidence(NamedTuple):
     """What the certificate carries. `app_id`, `usage` and `app_info` are claims of whoever issued it."""
 
     quote: bytes

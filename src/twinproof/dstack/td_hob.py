@@ -18,7 +18,7 @@ Sources: UEFI Platform Initialization 1.8, volume 3, chapter 5; Intel TDX Virtua
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 
@@ -37,8 +37,7 @@ SPLIT_FROM = 0xB0000000
 _SYSTEM_MEMORY, _UNACCEPTED = 0, 7
 
 
-@dataclass(frozen=True, slots=True)
-class HobWitness:
+class HobWitness(NamedTuple):
     """`address` of the HOB list and the accepted `ranges` (start, end), ascending, all in bytes and whole pages."""
 
     address: int

@@ -11,13 +11,12 @@ then known, so each is answered even when another fails.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from twinproof.dstack.app_compose import AppCompose
 from twinproof.dstack.boot import Boot, read_boot
 from twinproof.dstack.compose_steps import check_compose_hash, check_mr_config_id, list_unmeasured, read_compose
 from twinproof.dstack.event_log import Event, EventLog, parse_event_log
-from twinproof.dstack.guest_claims import check_guest_claims
-from twinproof.dstack.guest_info import GuestInfo
 from twinproof.dstack.identity_steps import check_app_id, check_key_provider
 from twinproof.dstack.image_steps import check_os_image
 from twinproof.dstack.known_boots import (
@@ -36,6 +35,9 @@ from twinproof.dstack.vm_config import VmConfig
 from twinproof.ledger import Ledger
 from twinproof.tdx.report import TdReport
 from twinproof.wire import shown
+
+if TYPE_CHECKING:  # most evidence has no Info answer
+    from twinproof.dstack.guest_info import GuestInfo
 
 __all__ = ["PLAN", "DstackAppraisal", "appraise"]
 
@@ -122,6 +124,8 @@ def appraise(
         ledger.not_checked("dstack.guest_claims", NO_GUEST_INFO)
     else:
         with ledger.line("dstack.guest_claims") as entry:  # 13
+            from twinproof.dstack.guest_claims import check_guest_claims  # noqa: PLC0415  (as above)
+
             compared = check_guest_claims(guest_info, report, log, boot, device_id)
             entry.explain("compared", ", ".join(compared))
     if boot is None or ledger.failed("dstack."):

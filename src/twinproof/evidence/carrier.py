@@ -6,16 +6,18 @@ certificate. The last two bring their own event log. Only one log is used, by ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from twinproof.dstack.attestation import VersionedAttestation, parse_versioned_attestation
 from twinproof.dstack.event_log import EventLog, parse_event_log
-from twinproof.dstack.guest_info import GuestInfo, parse_guest_info
-from twinproof.dstack.ra_tls import RaTlsEvidence, read_ra_tls_certificate
 from twinproof.errors import Malformed
 from twinproof.evidence.evidence import Evidence
 from twinproof.ledger import Ledger
 from twinproof.verdict import Step
+
+if TYPE_CHECKING:  # loaded with the first evidence of their kind: most brings its quote as it is
+    from twinproof.dstack.attestation import VersionedAttestation
+    from twinproof.dstack.guest_info import GuestInfo
+    from twinproof.dstack.ra_tls import RaTlsEvidence
 
 __all__ = ["PLAN", "Carried", "open_carrier", "quote_of", "unpack"]
 
@@ -29,8 +31,7 @@ PLAN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(NamedTuple):
     """What was found inside. `attestation` is kept because its envelope repeats the report data."""
 
     quote: bytes
@@ -56,16 +57,22 @@ def open_carrier(evidence: Evidence, ledger: Ledger) -> Carried | None:
 
 def unpack(evidence: Evidence) -> Carried:
     """Parse the container. Raises Malformed, Contradiction."""
-    info = parse_guest_info(evidence.guest_info) if evidence.guest_info is not None else None
-    log_text, app_compose = evidence.event_log, evidence.app_compose
-    if info is not None:
+    info, log_text, app_compose = None, evidence.event_log, evidence.app_compose
+    if evidence.guest_info is not None:
+        from twinproof.dstack.guest_info import parse_guest_info  # noqa: PLC0415  (as above)
+
+        info = parse_guest_info(evidence.guest_info)
         log_text, app_compose = log_text or info.event_log, app_compose or info.app_compose
     outer = parse_event_log(log_text) if log_text is not None else None
     quote, inner, vm_config, attestation, certificate = evidence.quote, None, evidence.vm_config, None, None
     if evidence.attestation is not None:
+        from twinproof.dstack.attestation import parse_versioned_attestation  # noqa: PLC0415
+
         attestation = parse_versioned_attestation(evidence.attestation)
         quote, inner, vm_config = attestation.quote, attestation.event_log, vm_config or attestation.config or None
     elif evidence.ra_tls_certificate is not None:
+        from twinproof.dstack.ra_tls import read_ra_tls_certificate  # noqa: PLC0415
+
         certificate = read_ra_tls_certificate(evidence.ra_tls_certificate)
         attestation = certificate.attestation
         quote, inner, vm_config = certificate.quote, certificate.event_log, vm_config or certificate.vm_config

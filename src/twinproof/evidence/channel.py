@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from twinproof.dstack.ra_tls import RaTlsEvidence
-from twinproof.dstack.ra_tls_claims import compare_ra_tls_claims
 from twinproof.dstack.verify import DstackAppraisal
 from twinproof.errors import Contradiction, Malformed
 from twinproof.evidence.evidence import Evidence, Origin
@@ -26,6 +25,9 @@ from twinproof.ledger import Ledger
 from twinproof.tdx.report import TdReport
 from twinproof.verdict import Step
 from twinproof.wire import shown
+
+if TYPE_CHECKING:
+    from twinproof.dstack.ra_tls import RaTlsEvidence
 
 __all__ = [
     "NO_RA_TLS",
@@ -119,6 +121,8 @@ def check_ra_tls_claims(
         if certificate.usage is not None:
             entry.explain("usage", shown(certificate.usage, 64))
         image = measured.vm_config.os_image_hash if measured.vm_config else None
+        from twinproof.dstack.ra_tls_claims import compare_ra_tls_claims  # noqa: PLC0415  (most evidence has none)
+
         compared = compare_ra_tls_claims(certificate, report, measured.boot, device_id=device_id, declared_image=image)
         entry.explain("compared", ", ".join(compared))
         if not compared:

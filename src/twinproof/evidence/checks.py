@@ -8,14 +8,18 @@
 
 from __future__ import annotations
 
-from twinproof.dstack.attestation import VersionedAttestation
-from twinproof.dstack.ra_tls import RaTlsEvidence
+from typing import TYPE_CHECKING
+
 from twinproof.errors import Contradiction, Forged, Stale
 from twinproof.evidence.evidence import Evidence
 from twinproof.evidence.nonce import challenge_for
 from twinproof.evidence.statement import DOMAIN, Statement, expected_report_data, parse_statement
 from twinproof.ledger import Ledger, Line
 from twinproof.verdict import Step
+
+if TYPE_CHECKING:
+    from twinproof.dstack.attestation import VersionedAttestation
+    from twinproof.dstack.ra_tls import RaTlsEvidence
 
 __all__ = ["PLAN", "check_agreement", "check_binding"]
 

@@ -6,7 +6,7 @@ Everything here ends in the measured text, so a change of any value is another c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.wire import Fields, shown
@@ -31,8 +31,7 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*", re.ASCII)
 _ENVIRONMENT_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class ComposeSettings:
+class ComposeSettings(NamedTuple):
     """`file` is the compose template in the repository, `image` the image's repository without tag or digest."""
 
     file: str

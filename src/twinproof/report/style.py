@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.verdict import Status
 
@@ -14,8 +14,7 @@ _SYMBOLS = {Status.PASS: "✓", Status.FAIL: "✗", Status.WARN: "!", Status.NOT
 _COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.WARN: "yellow", Status.NOT_CHECKED: "dim"}
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """`colour` adds ANSI codes, `unicode` lines and symbols, `width` is in columns."""
 
     colour: bool = False

@@ -7,12 +7,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from twinproof.dstack.get_quote import parse_quote_answer
-from twinproof.dstack.ra_tls import first_certificate
 from twinproof.errors import Malformed, Unavailable, UsageError
 from twinproof.evidence.bundle import MAX_BUNDLE_BYTES, SCHEMA, bundle_to_json, read_bundle
 from twinproof.evidence.evidence import Evidence, Origin
-from twinproof.sources import answers
 from twinproof.sources.disk import write_new
 from twinproof.wire import Fields, parse_object, shown, unhex
 
@@ -78,6 +75,8 @@ def _told_by_its_start(data: bytes, source: str) -> Evidence:
     if data and (data[0] == 0 or 0x80 <= data[0] <= 0x8F or data[0] in (0xDE, 0xDF)):
         return Evidence(source=source, origin=Origin.ATTESTATION, attestation=data)
     if text.startswith(_PEM_START):
+        from twinproof.dstack.ra_tls import first_certificate  # noqa: PLC0415  (most files are bundles)
+
         data = first_certificate(text, source)
     if data.startswith(_DER_START):
         return Evidence(source=source, origin=Origin.RA_TLS, ra_tls_certificate=data)
@@ -104,6 +103,14 @@ def _from_json(data: bytes, source: str) -> Evidence:
                 "bundle too large", where=source, got=f"{len(data)}", expected=f"at most {MAX_BUNDLE_BYTES}"
             )
         return read_bundle(Fields(fields.raw, "bundle"))
+    return _from_answer(data, fields, source)
+
+
+def _from_answer(data: bytes, fields: Fields, source: str) -> Evidence:
+    from twinproof.dstack.get_quote import parse_quote_answer  # noqa: PLC0415  (most files are bundles)
+    from twinproof.sources import answers  # noqa: PLC0415
+
+    schema = fields.raw.get("schema")
     try:
         if schema == answers.SCHEMA:
             return answers.read_attestation(data, source, source)
