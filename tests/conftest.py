@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from chain_engines import ENGINES, installed_anvil
 from real_vectors import ENVIRONMENT_VARIABLE, must_run, vectors_directory
+from twinproof_devnet.chain.anvil_process import VARIABLE
+from twinproof_devnet.chain.engine_name import EngineName
 
 settings.register_profile("two shared cores", deadline=None, derandomize=True)
 settings.load_profile("two shared cores")
@@ -25,6 +29,21 @@ def vectors() -> Path:
     if directory is None:
         pytest.skip(f"real vectors not found (set {ENVIRONMENT_VARIABLE} to their directory)")
     return directory
+
+
+@pytest.fixture(scope="session")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program. Without Node.js: skipped on a desk, a failure in CI."""
+    return installed_anvil(tmp_path_factory.mktemp("npm"))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[EngineName]:
+    """Each engine of the devnet's chain, ready to be started."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param is EngineName.ANVIL:
+            patch.setenv(VARIABLE, request.getfixturevalue("anvil"))
+        yield request.param
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

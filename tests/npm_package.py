@@ -21,7 +21,7 @@ def installed(folder: Path, target: Path) -> Path:
     if shutil.which("node") is None or shutil.which("npm") is None:
         _missing("Node.js is not installed")
     needs_namespaces()
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("node_modules", "phala"))
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("node_modules", "phala", "anvil"))
     done = subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=target,

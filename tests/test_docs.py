@@ -64,6 +64,7 @@ def test_no_flag_is_documented_that_does_not_exist() -> None:
         "--endpoints",
         "--fault",
         "--chain-id",
+        "--chain-engine",
         "--cloud",
         "--keep",
         "--atomic",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.governance import AppContract, KmsContract
 
 __all__ = ["COMPOSES", "DEVICE", "HASHES", "Told", "publish", "told_app"]
@@ -33,9 +34,9 @@ class Told:
 
 
 @contextmanager
-def told_app() -> Iterator[Told]:
+def told_app(engine: EngineName = EngineName.PY_EVM) -> Iterator[Told]:
     """On a chain of its own, everything final."""
-    chain = DevChain.start()
+    chain = DevChain.start(engine=engine)
     try:
         kms = KmsContract.deploy(chain, DevAccount.create())
         owner = kms.owner

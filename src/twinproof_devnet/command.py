@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinproof_devnet.app_process import AppError
+from twinproof_devnet.chain.engine_name import EngineError, EngineName
 from twinproof_devnet.faults import Fault, FaultAt
 from twinproof_devnet.provision import BootRefused
 from twinproof_devnet.registry import Registry
@@ -53,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="what the simulated chain says it is; default: 31337, as local chains do. Some programs know only 8453",
     )
     up.add_argument(
+        "--chain-engine",
+        choices=[name.value for name in EngineName],
+        default=EngineName.PY_EVM.value,
+        help="what executes on the simulated chain: py-evm, in this process, or anvil when it is installed (on PATH, "
+        "or named by TWINPROOF_ANVIL); default: py-evm, the same on every machine",
+    )
+    up.add_argument(
         "--endpoints", type=int, default=1, metavar="N", help="how many JSON-RPC endpoints, rpc1 to rpcN; default: 1"
     )
     up.add_argument("--directory", type=Path, help="where to write root.pem and twinproof.toml (default: temporary)")
@@ -83,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.cloud:
         from twinproof_devnet.cloud import command as cloud  # noqa: PLC0415  (only when asked for)
 
-        return cloud.up(_names(parsed.machines), parsed.fault, parsed.directory, parsed.chain_id)
+        engine = EngineName(parsed.chain_engine)
+        return cloud.up(_names(parsed.machines), parsed.fault, parsed.directory, parsed.chain_id, engine)
     return _up(parsed)
 
 
@@ -133,8 +142,9 @@ def _up(parsed: argparse.Namespace) -> int:
             chain=not parsed.no_chain,
             chain_id=parsed.chain_id,
             endpoints=parsed.endpoints,
+            chain_engine=EngineName(parsed.chain_engine),
         )
-    except (ValueError, AppError, OSError) as error:
+    except (ValueError, AppError, EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _USAGE
     except BootRefused as error:
@@ -163,6 +173,7 @@ def _announce(world: World, faults: Sequence[FaultAt]) -> None:
         chain = world.chain
         for number, endpoint in enumerate(chain.rpc, start=1):
             print(f"rpc{number:<9} {endpoint.url}  JSON-RPC, chain id {chain.chain_id}, SIMULATED")
+        print(f"{'chain engine':<12} {chain.chain.engine}")
         print(f"{'KMS contract':<12} 0x{chain.kms.address.hex()}")
         print(f"{'app contract':<12} 0x{app_id}  its address is the app id")
         print(f"{'owner':<12} {chain.owner.checksum_address}  of both; key in {world.chain_key_path}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinproof_devnet.app_process import build_image
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.collateral import utc
 from twinproof_devnet.collateral_service import CollateralService
 from twinproof_devnet.compose import ToyApp, app_compose, compose_hash
@@ -62,14 +63,15 @@ class World(Lifetime):
         chain: bool = False,
         chain_id: int | None = None,
         endpoints: int = 1,
+        chain_engine: EngineName = EngineName.PY_EVM,
     ) -> World:
         """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
 
         With a `chain`, the app's id is its contract there, and the KMS gives keys to what the contracts allow; it is
         asked at `endpoints` URLs, rpc1, rpc2 and so on, each of which can have faults of its own.
 
-        Raises ValueError for machines that cannot be, AppError when an app does not come up, BootRefused when a fault
-        boots what the contracts do not allow.
+        Raises ValueError for machines that cannot be, AppError when an app does not come up, EngineError when the
+        chain's engine does not, BootRefused when a fault boots what the contracts do not allow.
         """
         names = _endpoint_names(endpoints) if chain else []
         _check(machines, faults, names)
@@ -78,7 +80,7 @@ class World(Lifetime):
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
             kms = Kms.create(_now())
             if chain:
-                on_chain = _start_chain(kms, machines, chain_id, resources)
+                on_chain = _start_chain(kms, machines, chain_id, chain_engine, resources)
                 app_id, gate = on_chain.app_id, on_chain.gate
                 made = provision(machines, faults, clock=_now, shapes=shapes, kms=kms, app_id=app_id, gate=gate)
                 world = cls(made, directory or scratch, resources)
@@ -199,11 +201,13 @@ class World(Lifetime):
         return ["twinproof", "compare", *urls, "--trust-root", str(self.root_path), "--config", str(self.config_path)]
 
 
-def _start_chain(kms: Kms, machines: Sequence[str], chain_id: int | None, resources: ExitStack) -> WorldChain:
+def _start_chain(
+    kms: Kms, machines: Sequence[str], chain_id: int | None, engine: EngineName, resources: ExitStack
+) -> WorldChain:
     from twinproof_devnet.chain.devchain import CHAIN_ID, DevChain  # noqa: PLC0415  (slow, and only when asked for)
     from twinproof_devnet.chain.world_chain import WorldChain  # noqa: PLC0415  (as above)
 
-    chain = DevChain.start(chain_id=CHAIN_ID if chain_id is None else chain_id, clock=_now)
+    chain = DevChain.start(chain_id=CHAIN_ID if chain_id is None else chain_id, clock=_now, engine=engine)
     resources.callback(chain.close)
     return WorldChain.start(
         chain,

@@ -13,6 +13,7 @@ from twinproof_devnet.boot_info import BootInfo
 from twinproof_devnet.chain.abi import APP_BOOT_INFO, call_data, selector, topic
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.errors import RpcError
 from twinproof_devnet.chain.generations import Generation
 from twinproof_devnet.chain.governance import AppContract, KmsContract
@@ -38,8 +39,8 @@ NAMES = {
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    chain = DevChain.start()
+def chain(engine: EngineName) -> Iterator[DevChain]:
+    chain = DevChain.start(engine=engine)
     yield chain
     chain.close()
 
@@ -61,7 +62,7 @@ def app(kms: KmsContract) -> AppContract:
 
 def word(contract: AppContract | KmsContract, slot: int | bytes) -> int:
     place = slot if isinstance(slot, int) else int.from_bytes(slot, "big")
-    return contract.chain.ledger.evm.storage(contract.chain.ledger.head.header, contract.address, place)
+    return contract.chain.ledger.engine.storage(contract.chain.ledger.head.header, contract.address, place)
 
 
 def events(contract: AppContract | KmsContract) -> list[str]:

@@ -13,6 +13,7 @@ from devnet_rpc import rpc
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.endpoint import Endpoint
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.governance import AppContract, KmsContract
 from twinproof_devnet.chain.layout import mapping_slot
 from twinproof_devnet.faults import CHAIN_FAULTS, Fault
@@ -24,8 +25,8 @@ QUIET = {Fault.STALE_HEAD, Fault.EARLY_FINALITY, Fault.RPC_HTML, Fault.RATE_LIMI
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[AppContract]:
-    chain = DevChain.start()
+def app(engine: EngineName) -> Iterator[AppContract]:
+    chain = DevChain.start(engine=engine)
     kms = KmsContract.deploy(chain, DevAccount.create())
     app = kms.deploy_app(kms.owner, device_id=b"\x33" * 32, compose_hash=HASH)
     app.allow(OTHER)

@@ -15,6 +15,7 @@ from twinproof_devnet.chain.abi import topic
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.blocks import ordered_root
 from twinproof_devnet.chain.devchain import MULTICALL3, DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.errors import RpcError
 from twinproof_devnet.chain.governance import AppContract, KmsContract
 from twinproof_devnet.chain.layout import IMPLEMENTATION, mapping_slot
@@ -32,8 +33,8 @@ REMOVED = f"0x{topic('ComposeHashRemoved(bytes32)').hex()}"
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[AppContract]:
-    chain = DevChain.start()
+def app(engine: EngineName) -> Iterator[AppContract]:
+    chain = DevChain.start(engine=engine)
     kms = KmsContract.deploy(chain, DevAccount.create())
     app = kms.deploy_app(kms.owner, device_id=DEVICE, compose_hash=HASH)
     app.allow(GONE)
@@ -215,9 +216,9 @@ def test_filters_that_make_no_sense_are_refused(
     ],
 )
 def test_limits_are_said_as_the_kinds_of_providers_say_them(
-    wording: Wording, code: int, range_text: str, count_text: str
+    engine: EngineName, wording: Wording, code: int, range_text: str, count_text: str
 ) -> None:
-    chain = DevChain.start(limits=Limits(max_range=10, max_results=3, wording=wording))
+    chain = DevChain.start(engine=engine, limits=Limits(max_range=10, max_results=3, wording=wording))
     try:
         KmsContract.deploy(chain, DevAccount.create())
         chain.mine(20)
@@ -231,8 +232,8 @@ def test_limits_are_said_as_the_kinds_of_providers_say_them(
         chain.close()
 
 
-def test_tags_trail_the_head_by_their_depths() -> None:
-    chain = DevChain.start(depths=Depths(safe=2, finalized=5))
+def test_tags_trail_the_head_by_their_depths(engine: EngineName) -> None:
+    chain = DevChain.start(engine=engine, depths=Depths(safe=2, finalized=5))
     try:
         assert rpc(chain.url, "eth_getBlockByNumber", "finalized", False)["number"] == "0x0"
         chain.mine(9)
@@ -298,8 +299,8 @@ def waiting(chain: DevChain, account: DevAccount, nonce: int, fee: int = 10**10,
     )
 
 
-def test_transactions_wait_are_replaced_are_dropped_and_are_refused() -> None:
-    chain = DevChain.start()
+def test_transactions_wait_are_replaced_are_dropped_and_are_refused(engine: EngineName) -> None:
+    chain = DevChain.start(engine=engine)
     ledger, account = chain.ledger, chain.deployer
     try:
         ledger.automine = False
@@ -336,8 +337,10 @@ def test_transactions_wait_are_replaced_are_dropped_and_are_refused() -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_a_reorganisation_takes_blocks_back_and_their_transactions_come_again_or_not(keep: bool) -> None:
-    chain = DevChain.start()
+def test_a_reorganisation_takes_blocks_back_and_their_transactions_come_again_or_not(
+    engine: EngineName, keep: bool
+) -> None:
+    chain = DevChain.start(engine=engine)
     try:
         chain.mine(10)
         raw = waiting(chain, chain.deployer, 0)
@@ -382,8 +385,8 @@ def test_fees_follow_from_the_blocks(url: str) -> None:
     assert int(rpc(url, "eth_gasPrice"), 16) == int(history["baseFeePerGas"][3], 16) + tip
 
 
-def test_blocks_come_by_themselves_when_asked_to() -> None:
-    chain = DevChain.start()
+def test_blocks_come_by_themselves_when_asked_to(engine: EngineName) -> None:
+    chain = DevChain.start(engine=engine)
     try:
         chain.mine_every(0.01)
         while rpc(chain.url, "eth_blockNumber") == "0x0":

@@ -50,7 +50,7 @@ def test_the_app_id_is_the_contract_and_everything_that_runs_is_final_there(worl
     assert all(vm.app_id == world.chain.app_id for vm in world.provisioned.vms.values())
     final = world.chain.chain.ledger.block(world.chain.chain.ledger.number_of("finalized"))
     assert final is not None
-    assert world.chain.chain.ledger.evm.code(final.header, world.chain.app_id)
+    assert world.chain.chain.ledger.engine.code(final.header, world.chain.app_id)
 
 
 def test_the_contract_names_the_root_keys_that_really_sign(world: World) -> None:

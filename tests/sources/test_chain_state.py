@@ -24,6 +24,7 @@ from twinproof.sources.rpc_quorum import Quorum, majority
 from twinproof.wire import Fields
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.governance import AppContract, KmsContract
 
 DEVICE, HASH, IMAGE, ROOT = b"\x33" * 32, b"\x11" * 32, b"\x66" * 32, b"\x30" * 91
@@ -32,8 +33,8 @@ LATER = b"\x22" * 32
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    chain = DevChain.start()
+def chain(engine: EngineName) -> Iterator[DevChain]:
+    chain = DevChain.start(engine=engine)
     yield chain
     chain.close()
 

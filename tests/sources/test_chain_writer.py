@@ -19,6 +19,7 @@ from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.sources.transactions import Limits, PlannedTransaction
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.generations import Generation
 from twinproof_devnet.chain.governance import AppContract, KmsContract
 from twinproof_devnet.chain.signing import sign
@@ -27,8 +28,8 @@ DEVICE, HASH = b"\x33" * 32, b"\x11" * 32
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    chain = DevChain.start()
+def chain(engine: EngineName) -> Iterator[DevChain]:
+    chain = DevChain.start(engine=engine)
     yield chain
     chain.close()
 

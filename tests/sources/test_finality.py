@@ -12,11 +12,12 @@ from twinproof.sources.http import HttpClient
 from twinproof.sources.rpc import endpoints_of
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof_devnet.chain.devchain import DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[DevChain]:
-    chain = DevChain.start()
+def chain(engine: EngineName) -> Iterator[DevChain]:
+    chain = DevChain.start(engine=engine)
     chain.settle()
     yield chain
     chain.close()

@@ -140,6 +140,15 @@ class Header:
     def hash(self) -> bytes:
         return keccak(self.encoded)
 
+    @property
+    def next_base_fee(self) -> int:
+        """Of the block after this one (EIP-1559)."""
+        target, fee = self.gas_limit // 2, self.base_fee_per_gas
+        change = fee * abs(self.gas_used - target) // target // 8
+        if self.gas_used > target:
+            return fee + max(change, 1)
+        return fee - change if self.gas_used < target else fee
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

@@ -11,11 +11,12 @@ from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.blocks import Block, Receipt
 from twinproof_devnet.chain.compiler import artifacts
 from twinproof_devnet.chain.endpoint import Endpoint
-from twinproof_devnet.chain.evm import Call, Evm
+from twinproof_devnet.chain.engine import Call, open_engine
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.ledger import Depths, Ledger
 from twinproof_devnet.chain.log_filter import Limits
 from twinproof_devnet.chain.signing import sign
-from twinproof_devnet.chain.state_methods import NodeMethods, next_base_fee
+from twinproof_devnet.chain.state_methods import NodeMethods
 
 __all__ = ["BLOCK_SECONDS", "CHAIN_ID", "MULTICALL3", "DevChain", "Reverted", "Sent"]
 
@@ -66,15 +67,16 @@ class DevChain:
         clock: Callable[[], int] = lambda: int(time.time()),
         age: int = 3600,
         balances: Mapping[bytes, int] | None = None,
+        engine: EngineName = EngineName.PY_EVM,
     ) -> DevChain:
-        """Answering when this returns. `clock` says unix seconds.
+        """Answering when this returns. `clock` says unix seconds. Raises EngineError for one that is not there.
 
         Block 0 is `age` seconds old, and the blocks up to `settle` are 2 seconds apart, as if they had been there.
         """
         deployer = DevAccount.create()
         codes = {MULTICALL3: artifacts()["multicall3"].runtime}
         ledger = Ledger(
-            Evm(chain_id),
+            open_engine(engine, chain_id),
             balances={deployer.address: 1000 * _ETHER, **(balances or {})},
             codes=codes,
             depths=depths,
@@ -105,6 +107,11 @@ class DevChain:
         return self.endpoint.url
 
     @property
+    def engine(self) -> str:
+        """What executes, for people."""
+        return self.ledger.engine.description
+
+    @property
     def chain_id(self) -> int:
         return self.ledger.chain_id
 
@@ -122,7 +129,7 @@ class DevChain:
                 to=to,
                 data=data,
                 gas=gas,
-                max_fee=2 * next_base_fee(self.ledger.head.header) + 1_000_000,
+                max_fee=2 * self.ledger.head.header.next_base_fee + 1_000_000,
                 value=value,
             )
             transaction_hash = self.ledger.send(raw)
@@ -136,13 +143,13 @@ class DevChain:
             if sent.receipt.status == 0:
                 before = self.ledger.block(sent.block.number - 1)
                 if before is not None:
-                    self.ledger.evm.call(before.header, Call(account.address, to, data, value, gas))
+                    self.ledger.engine.call(before.header, Call(account.address, to, data, value, gas))
                 raise Reverted("the transaction was reverted")
             return sent
 
     def call(self, to: bytes, data: bytes) -> bytes:
         """On the newest state. Raises RpcError."""
-        return self.ledger.evm.call(self.ledger.head.header, Call(to=to, data=data))
+        return self.ledger.engine.call(self.ledger.head.header, Call(to=to, data=data))
 
     def mine(self, count: int = 1) -> None:
         """So many blocks."""
@@ -166,3 +173,4 @@ class DevChain:
         self._closing.set()
         for endpoint in self._endpoints:
             endpoint.close()
+        self.ledger.engine.close()

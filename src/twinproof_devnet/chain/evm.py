@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from importlib.metadata import version
 
 import rlp
 from eth.abc import BlockHeaderAPI, ComputationAPI, StateAPI
@@ -23,43 +23,25 @@ from eth_utils.exceptions import ValidationError
 from trie.hexary import HexaryTrie
 
 from twinproof_devnet.chain.blocks import EMPTY_ROOT, Block, Header, Log, Receipt, Transaction, ordered_root
-from twinproof_devnet.chain.errors import REVERTED, SERVER_ERROR, RpcError
+from twinproof_devnet.chain.engine import (
+    FIRST_BASE_FEE,
+    GAS_LIMIT,
+    NO_ACCOUNT,
+    Account,
+    AccountProof,
+    Call,
+    out_of_gas,
+    reverted,
+)
+from twinproof_devnet.chain.errors import SERVER_ERROR, RpcError
 
 # py-evm raises this process's limit for calls 1024 deep, and json then takes a text of brackets to the end of the stack
 # instead of to a RecursionError. No contract here calls deeper than a proxy does.
 sys.setrecursionlimit(min(sys.getrecursionlimit(), 1000))
 
-__all__ = ["Account", "Call", "Evm"]
+__all__ = ["Evm"]
 
-GAS_LIMIT = 30_000_000
-_FIRST_BASE_FEE = 10**9
-_ERROR_TEXT = bytes.fromhex("08c379a0")
-_PANIC = bytes.fromhex("4e487b71")
 _COINBASE = bytes.fromhex("4200000000000000000000000000000000000011")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What would be executed."""
-
-    sender: bytes = bytes(20)
-    to: bytes | None = None
-    data: bytes = b""
-    value: int = 0
-    gas: int = GAS_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """As in the state trie: its RLP is the list of these four."""
-
-    nonce: int
-    balance: int
-    storage_root: bytes
-    code_hash: bytes
-
-
-NO_ACCOUNT = Account(0, 0, EMPTY_ROOT, keccak(b""))
 
 
 class Evm:
@@ -72,10 +54,17 @@ class Evm:
         self._consensus = ConsensusContext(self._chaindb.db)
         self._headers: dict[bytes, BlockHeaderAPI] = {}
 
+    @property
+    def description(self) -> str:
+        return f"py-evm {version('py-evm')}, in this process"
+
+    def close(self) -> None:
+        """Memory is all there was."""
+
     def genesis(self, balances: Mapping[bytes, int], codes: Mapping[bytes, bytes], timestamp: int) -> Block:
         """Block 0."""
         header = PragueVM.create_genesis_header(
-            difficulty=0, gas_limit=GAS_LIMIT, timestamp=timestamp, base_fee_per_gas=_FIRST_BASE_FEE
+            difficulty=0, gas_limit=GAS_LIMIT, timestamp=timestamp, base_fee_per_gas=FIRST_BASE_FEE
         )
         state = PragueVM.build_state(self._chaindb.db, header, self._context)
         for address, balance in balances.items():
@@ -200,27 +189,29 @@ class Evm:
     def storage(self, header: Header, address: bytes, slot: int) -> int:
         return int(self._state(header).get_storage(Address(address), slot))
 
-    def prove(self, root: bytes, key: bytes) -> tuple[list[bytes], bytes]:
+    def proof(self, header: Header, address: bytes, slots: Sequence[bytes]) -> AccountProof:
+        """Slots have 32 bytes."""
+        account = self.account(header, address)
+        nodes, _ = self._prove(header.state_root, address)
+        found = []
+        for slot in slots:
+            path, value = self._prove(account.storage_root, slot)
+            found.append((int.from_bytes(rlp.decode(value) if value else b"", "big"), path))
+        return AccountProof(account, nodes, tuple(found))
+
+    def _prove(self, root: bytes, key: bytes) -> tuple[tuple[bytes, ...], bytes]:
         """The RLP nodes on the way to keccak(key) in the trie with this root, and the value there, empty if none."""
         if root == EMPTY_ROOT:
-            return [], b""
+            return (), b""
         trie = HexaryTrie(self._chaindb.db, root)
         path = keccak(key)
         nodes = [rlp.encode(node) for node in trie.get_proof(path)]  # type: ignore[no-untyped-call]
-        return [node for index, node in enumerate(nodes) if index == 0 or len(node) >= 32], trie[path]
+        return tuple(node for index, node in enumerate(nodes) if index == 0 or len(node) >= 32), trie[path]
 
 
 def _failure(output: bytes, error: Exception) -> RpcError:
     """As geth words it."""
-    if not output:
-        kind = type(error).__name__
-        if kind == "Revert":
-            return RpcError(REVERTED, "execution reverted", "0x")
-        return RpcError(SERVER_ERROR, "out of gas" if kind == "OutOfGas" else f"{kind}: {error}")
-    text = "execution reverted"
-    if output[:4] == _ERROR_TEXT and len(output) >= 68:
-        size = int.from_bytes(output[36:68], "big")
-        text += ": " + output[68 : 68 + size].decode("utf-8", "replace")
-    elif output[:4] == _PANIC:
-        text += f": panic {output[-1]:#x}"
-    return RpcError(REVERTED, text, "0x" + output.hex())
+    kind = type(error).__name__
+    if output or kind == "Revert":
+        return reverted(output)
+    return out_of_gas() if kind == "OutOfGas" else RpcError(SERVER_ERROR, f"{kind}: {error}")

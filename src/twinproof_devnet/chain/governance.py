@@ -55,7 +55,7 @@ class _Contract:
 
         Whoever has no money gets some first.
         """
-        if self.chain.ledger.evm.account(self.chain.ledger.head.header, to.address).balance == 0:
+        if self.chain.ledger.engine.account(self.chain.ledger.head.header, to.address).balance == 0:
             self.chain.fund(to.address)
         sent = self.send("transferOwnership(address)", to.address)
         if any(log.topics[0] == topic("OwnershipTransferStarted(address,address)") for log in sent.receipt.logs):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from threading import RLock
 
 from twinproof_devnet.chain.blocks import Block, Transaction
+from twinproof_devnet.chain.engine import Engine
 from twinproof_devnet.chain.errors import SERVER_ERROR, RpcError
-from twinproof_devnet.chain.evm import Evm
 from twinproof_devnet.chain.transactions import decode
 
 __all__ = ["Depths", "Ledger"]
@@ -29,7 +29,7 @@ class Ledger:
 
     def __init__(
         self,
-        evm: Evm,
+        engine: Engine,
         *,
         balances: Mapping[bytes, int],
         codes: Mapping[bytes, bytes],
@@ -38,8 +38,8 @@ class Ledger:
     ) -> None:
         self.lock = RLock()
         self.automine = True
-        self.evm, self.depths, self.clock = evm, depths, clock
-        genesis = evm.genesis(balances, codes, clock())
+        self.engine, self.depths, self.clock = engine, depths, clock
+        genesis = engine.genesis(balances, codes, clock())
         self._canonical = [genesis]
         self._by_hash = {genesis.hash: genesis}
         self._places: dict[bytes, tuple[Block, int]] = {}
@@ -50,7 +50,7 @@ class Ledger:
 
     @property
     def chain_id(self) -> int:
-        return self.evm.chain_id
+        return self.engine.chain_id
 
     @property
     def head(self) -> Block:
@@ -98,7 +98,7 @@ class Ledger:
     def next_nonce(self, address: bytes) -> int:
         """After what waits."""
         with self.lock:
-            nonce = self.evm.account(self.head.header, address).nonce
+            nonce = self.engine.account(self.head.header, address).nonce
             waiting = {item.nonce for item in self._pool.values() if item.sender == address}
             while nonce in waiting:
                 nonce += 1
@@ -126,7 +126,7 @@ class Ledger:
 
     def _problem(self, transaction: Transaction) -> str:
         """Why it can never be in a block, or nothing."""
-        account = self.evm.account(self.head.header, transaction.sender)
+        account = self.engine.account(self.head.header, transaction.sender)
         cost = transaction.gas * transaction.gas_price + transaction.value
         problems = {
             f"invalid chain id for signer: have {transaction.chain_id} want {self.chain_id}": (
@@ -163,8 +163,8 @@ class Ledger:
         ready = sorted(self._pool.values(), key=lambda item: item.nonce)
         affordable = [item for item in ready if item.gas_price >= parent.base_fee_per_gas * 9 // 8]
         timestamp = max(parent.timestamp + 1, self.clock())
-        block, refused = self.evm.build(parent, affordable, timestamp, extra_data)
-        nonces = {item.sender: self.evm.account(block.header, item.sender).nonce for item in refused}
+        block, refused = self.engine.build(parent, affordable, timestamp, extra_data)
+        nonces = {item.sender: self.engine.account(block.header, item.sender).nonce for item in refused}
         for index, transaction in enumerate(block.transactions):
             del self._pool[transaction.hash]
             self._places[transaction.hash] = (block, index)

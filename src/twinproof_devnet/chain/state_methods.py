@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from twinproof_devnet.chain.blocks import Block, Header
+from twinproof_devnet.chain.blocks import Block
+from twinproof_devnet.chain.engine import GAS_LIMIT, Call
 from twinproof_devnet.chain.errors import INVALID_PARAMS, RpcError
-from twinproof_devnet.chain.evm import GAS_LIMIT, Call
 from twinproof_devnet.chain.ledger import Ledger
 from twinproof_devnet.chain.log_filter import Limits
 from twinproof_devnet.chain.params import Params, number, octets
 from twinproof_devnet.chain.rpc import BlockMethods
 from twinproof_devnet.chain.shapes import data, quantity
 
-__all__ = ["NodeMethods", "next_base_fee"]
+__all__ = ["NodeMethods"]
 
 TIP = 1_000_000
 MAX_FEE_HISTORY = 1024
@@ -27,7 +27,7 @@ class NodeMethods(BlockMethods):
         self.methods |= {
             "eth_call": self._call,
             "eth_estimateGas": self._estimate,
-            "eth_gasPrice": lambda _: quantity(next_base_fee(self.blocks.head.header) + TIP),
+            "eth_gasPrice": lambda _: quantity(self.blocks.head.header.next_base_fee + TIP),
             "eth_maxPriorityFeePerGas": lambda _: quantity(TIP),
             "eth_feeHistory": self._fee_history,
             "eth_getBalance": self._balance,
@@ -40,28 +40,28 @@ class NodeMethods(BlockMethods):
 
     def _call(self, params: Params) -> object:
         _no_overrides(params)
-        return data(self.ledger.evm.call(self.at(params.at(1)).header, _read_call(params)))
+        return data(self.ledger.engine.call(self.at(params.at(1)).header, _read_call(params)))
 
     def _estimate(self, params: Params) -> object:
         _no_overrides(params)
-        return quantity(self.ledger.evm.estimate(self.at(params.at(1)).header, _read_call(params)))
+        return quantity(self.ledger.engine.estimate(self.at(params.at(1)).header, _read_call(params)))
 
     def _balance(self, params: Params) -> object:
-        return quantity(self.ledger.evm.account(self.at(params.at(1)).header, params.octets(0, 20)).balance)
+        return quantity(self.ledger.engine.account(self.at(params.at(1)).header, params.octets(0, 20)).balance)
 
     def _code(self, params: Params) -> object:
-        return data(self.ledger.evm.code(self.at(params.at(1)).header, params.octets(0, 20)))
+        return data(self.ledger.engine.code(self.at(params.at(1)).header, params.octets(0, 20)))
 
     def _storage(self, params: Params) -> object:
         slot = int.from_bytes(_key(params.required(1)), "big")
-        word = self.ledger.evm.storage(self.at(params.at(2)).header, params.octets(0, 20), slot)
+        word = self.ledger.engine.storage(self.at(params.at(2)).header, params.octets(0, 20), slot)
         return data(word.to_bytes(32, "big"))
 
     def _nonce(self, params: Params) -> object:
         address = params.octets(0, 20)
         if params.at(1) == "pending":
             return quantity(self.ledger.next_nonce(address))
-        return quantity(self.ledger.evm.account(self.at(params.at(1)).header, address).nonce)
+        return quantity(self.ledger.engine.account(self.at(params.at(1)).header, address).nonce)
 
     def _proof(self, params: Params) -> object:
         address, keys = params.octets(0, 20), params.required(1)
@@ -69,25 +69,24 @@ class NodeMethods(BlockMethods):
             raise RpcError(INVALID_PARAMS, f"invalid argument 1: not a list, or more than {MAX_PROOF_KEYS} keys")
         slots = [_key(key) for key in keys]
         header = self.at(params.at(2)).header
-        nodes, _ = self.ledger.evm.prove(header.state_root, address)
-        account = self.ledger.evm.account(header, address)
+        proof = self.ledger.engine.proof(header, address, slots)
+        account = proof.account
         return {
             "address": data(address),
-            "accountProof": [data(node) for node in nodes],
+            "accountProof": [data(node) for node in proof.nodes],
             "balance": quantity(account.balance),
             "codeHash": data(account.code_hash),
             "nonce": quantity(account.nonce),
             "storageHash": data(account.storage_root),
             "storageProof": [
-                self._storage_proof(account.storage_root, slot, key) for slot, key in zip(slots, keys, strict=True)
+                {
+                    "key": key if len(key) == 66 else quantity(int.from_bytes(slot, "big")),
+                    "value": quantity(value),
+                    "proof": [data(node) for node in nodes],
+                }
+                for key, slot, (value, nodes) in zip(keys, slots, proof.slots, strict=True)
             ],
         }
-
-    def _storage_proof(self, root: bytes, slot: bytes, key: str) -> object:
-        nodes, value = self.ledger.evm.prove(root, slot)
-        stored = int.from_bytes(value[1:] if value[:1] >= b"\x80" else value, "big")
-        shown = key if len(key) == 66 else quantity(int.from_bytes(slot, "big"))
-        return {"key": shown, "value": quantity(stored), "proof": [data(node) for node in nodes]}
 
     def _fee_history(self, params: Params) -> object:
         value = params.required(0)
@@ -96,7 +95,7 @@ class NodeMethods(BlockMethods):
         percentiles = params.at(2)
         oldest = max(0, newest.number - min(count, MAX_FEE_HISTORY) + 1)
         blocks = [block for block in map(self.blocks.block, range(oldest, newest.number + 1)) if block is not None]
-        fees = [block.header.base_fee_per_gas for block in blocks] + [next_base_fee(newest.header)]
+        fees = [block.header.base_fee_per_gas for block in blocks] + [newest.header.next_base_fee]
         answer: dict[str, object] = {
             "oldestBlock": quantity(oldest),
             "baseFeePerGas": [quantity(fee) for fee in fees],
@@ -113,14 +112,6 @@ def _tip(block: Block) -> int:
     """The same for all percentiles: blocks have one transaction, as a rule."""
     tips = [receipt.effective_gas_price - block.header.base_fee_per_gas for receipt in block.receipts]
     return min(tips, default=TIP)
-
-
-def next_base_fee(header: Header) -> int:
-    """Of the block after this one (EIP-1559)."""
-    target = header.gas_limit // 2
-    fee = header.base_fee_per_gas
-    change = fee * abs(header.gas_used - target) // target // 8
-    return fee + max(change, 1) if header.gas_used > target else fee - change if header.gas_used < target else fee
 
 
 def _no_overrides(params: Params) -> None:

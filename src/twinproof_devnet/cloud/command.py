@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twinproof_devnet.app_process import AppError
 from twinproof_devnet.chain.devchain import BLOCK_SECONDS, CHAIN_ID
+from twinproof_devnet.chain.engine_name import EngineError, EngineName
 from twinproof_devnet.cloud.world import MACHINES, CloudWorld
 from twinproof_devnet.faults import FaultAt
 from twinproof_devnet.stopping import told_to_stop
@@ -17,7 +18,13 @@ __all__ = ["announcement", "up"]
 _USAGE = 2
 
 
-def up(machines: Sequence[str], fault_texts: Sequence[str], directory: Path | None, chain_id: int | None) -> int:
+def up(
+    machines: Sequence[str],
+    fault_texts: Sequence[str],
+    directory: Path | None,
+    chain_id: int | None,
+    engine: EngineName = EngineName.PY_EVM,
+) -> int:
     """The exit code: 0, or 2 for a cloud that cannot be."""
     stop = told_to_stop()
     try:
@@ -28,8 +35,9 @@ def up(machines: Sequence[str], fault_texts: Sequence[str], directory: Path | No
             block_seconds=BLOCK_SECONDS,
             faults=faults,
             directory=directory,
+            chain_engine=engine,
         )
-    except (ValueError, AppError, OSError) as error:
+    except (ValueError, AppError, EngineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _USAGE
     with world:
@@ -52,6 +60,7 @@ def announcement(world: CloudWorld) -> list[str]:
         ("cloud API", world.service.url),
         ("API key", str(world.key_path)),
         ("chain RPC", f"{', '.join(contracts.rpc_urls)}  chain id {contracts.chain_id}"),
+        ("chain engine", contracts.chain.engine),
         ("KMS", f"0x{contracts.kms_contract.hex()}"),
         ("KMS root", world.kms.root_public_key.hex()),
         ("owner", f"{world.owner.checksum_address}  has money; its key: {world.owner_key_path}"),

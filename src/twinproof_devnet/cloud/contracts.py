@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.contracts_now import ContractsNow
 from twinproof_devnet.chain.devchain import CHAIN_ID, DevChain
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.governance import KmsContract
 from twinproof_devnet.chain.ledger import Depths
 from twinproof_devnet.faults import Fault
@@ -33,9 +34,16 @@ class Contracts(ContractsNow):
         self._miner: Thread | None = None
 
     @classmethod
-    def start(cls, kms: Kms, *, chain_id: int = CHAIN_ID, depths: Depths = _DEPTHS) -> Self:
+    def start(
+        cls,
+        kms: Kms,
+        *,
+        chain_id: int = CHAIN_ID,
+        depths: Depths = _DEPTHS,
+        engine: EngineName = EngineName.PY_EVM,
+    ) -> Self:
         """A new chain. The KMS contract is deployed and final when this returns, and names the KMS's root keys."""
-        chain = DevChain.start(chain_id=chain_id, depths=depths)
+        chain = DevChain.start(chain_id=chain_id, depths=depths, engine=engine)
         contract = KmsContract.deploy(chain, DevAccount.create())
         ca = kms.ca.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         contract.set_info(kms.root_public_key, ca)

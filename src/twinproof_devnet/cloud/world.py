@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import CHAIN_ID
+from twinproof_devnet.chain.engine_name import EngineName
 from twinproof_devnet.chain.ledger import Depths
 from twinproof_devnet.cloud.bootloader import Bootloader
 from twinproof_devnet.cloud.contracts import Contracts
@@ -70,6 +71,7 @@ class CloudWorld(Lifetime):
         depths: Depths | None = None,
         faults: Sequence[FaultAt] = (),
         directory: Path | None = None,
+        chain_engine: EngineName = EngineName.PY_EVM,
     ) -> CloudWorld:
         """Up and answering when this returns. Files are kept in a `directory` that was named, and only there.
 
@@ -80,7 +82,7 @@ class CloudWorld(Lifetime):
         with ExitStack() as resources:
             scratch = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="twinproof-")))
             kms = Kms.create(_now())
-            contracts = Contracts.start(kms, chain_id=chain_id, depths=depths or Depths())
+            contracts = Contracts.start(kms, chain_id=chain_id, depths=depths or Depths(), engine=chain_engine)
             resources.callback(contracts.close)
             world = cls(machines, kms, contracts, directory or scratch)
             world.directory.mkdir(parents=True, exist_ok=True)
