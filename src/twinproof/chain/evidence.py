@@ -90,6 +90,25 @@ class AllowedBy:
     log: Log
     receipt: ReceiptProof | None = None
 
+    def to_json(self) -> dict[str, object]:
+        log = self.log
+        members: dict[str, object] = {
+            "block": self.block.to_json(),
+            "log": {
+                "address": hex_data(log.address),
+                "topics": [hex_data(topic) for topic in log.topics],
+                "data": hex_data(log.data),
+                "blockNumber": hex_quantity(log.block_number),
+                "blockHash": hex_data(log.block_hash),
+                "transactionHash": hex_data(log.transaction_hash),
+                "transactionIndex": hex_quantity(log.transaction_index),
+                "logIndex": hex_quantity(log.log_index),
+            },
+        }
+        if self.receipt is not None:
+            members["receipt"] = self.receipt.to_json()
+        return members
+
 
 @dataclass(frozen=True, slots=True)
 class ChainEvidence:
@@ -133,28 +152,8 @@ class ChainEvidence:
                 ],
             }
         if self.allowed_by is not None:
-            members["allowed_by"] = _allowed_by_json(self.allowed_by)
+            members["allowed_by"] = self.allowed_by.to_json()
         return members
-
-
-def _allowed_by_json(found: AllowedBy) -> dict[str, object]:
-    log = found.log
-    members: dict[str, object] = {
-        "block": found.block.to_json(),
-        "log": {
-            "address": hex_data(log.address),
-            "topics": [hex_data(topic) for topic in log.topics],
-            "data": hex_data(log.data),
-            "blockNumber": hex_quantity(log.block_number),
-            "blockHash": hex_data(log.block_hash),
-            "transactionHash": hex_data(log.transaction_hash),
-            "transactionIndex": hex_quantity(log.transaction_index),
-            "logIndex": hex_quantity(log.log_index),
-        },
-    }
-    if found.receipt is not None:
-        members["receipt"] = found.receipt.to_json()
-    return members
 
 
 def parse_evidence(fields: Fields) -> ChainEvidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["endpoints", "history", "power", "proof", "signing"]
+__all__ = ["endpoints", "history", "html", "power", "proof", "signing"]
 
 
 def endpoints(group: argparse._ActionsContainer) -> None:
@@ -67,6 +67,14 @@ def history(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="published app-compose.json files, such as v1.2.0/app-compose.json; may be repeated",
+    )
+    html(parser)
+
+
+def html(parser: argparse.ArgumentParser) -> None:
+    """`--html`."""
+    parser.add_argument(
+        "--html", metavar="FILE", help="also write a page that needs no network, with what it was made of inside"
     )
 
 

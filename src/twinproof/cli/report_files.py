@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # `verify` compares nothing and starts without them
     from twinproof.report.outcome import Failure
     from twinproof.verifier import Verdict
 
-__all__ = ["check_report_files", "print_summary", "write_report_files"]
+__all__ = ["check_html", "check_report_files", "print_summary", "write_report", "write_report_files"]
 
 
 def check_report_files(arguments: argparse.Namespace) -> None:
@@ -30,12 +30,18 @@ def check_report_files(arguments: argparse.Namespace) -> None:
     arguments.format = arguments.format or ("json" if arguments.json else "text")
     arguments.json = arguments.format == "json"
     check_signing(arguments)
-    for flag, name in (("--html", arguments.html), ("--junit", arguments.junit), ("--sarif", arguments.sarif)):
+    for flag, name in (("--junit", arguments.junit), ("--sarif", arguments.sarif)):
         if name is not None:
             _check_place(flag, name)
-    if arguments.html is not None:
+    check_html(arguments.html)
+
+
+def check_html(name: str | None) -> None:
+    """Raises UsageError for a page that cannot be written, or that needs what is not installed."""
+    if name is not None:
         from twinproof.report.html.page import environment
 
+        _check_place("--html", name)
         environment()
 
 
@@ -46,15 +52,15 @@ def write_report_files(
     if arguments.html is not None:
         from twinproof.report.html.page import html_report
 
-        _write("--html", arguments.html, html_report(proof, verdicts, failures, now=clock.now()))
+        write_report("--html", arguments.html, html_report(proof, verdicts, failures, now=clock.now()))
     if arguments.junit is not None:
         from twinproof.report.junit import junit_report
 
-        _write("--junit", arguments.junit, junit_report(proof, verdicts, failures))
+        write_report("--junit", arguments.junit, junit_report(proof, verdicts, failures))
     if arguments.sarif is not None:
         from twinproof.report.sarif import sarif_report
 
-        _write("--sarif", arguments.sarif, sarif_report(proof, verdicts, failures, version=__version__))
+        write_report("--sarif", arguments.sarif, sarif_report(proof, verdicts, failures, version=__version__))
 
 
 def print_summary(
@@ -79,7 +85,8 @@ def _check_place(flag: str, name: str) -> None:
         raise UsageError(f"cannot be written: {what}", where=f"{flag} {shown(name)}", expected="a file's name")
 
 
-def _write(flag: str, name: str, text: str) -> None:
+def write_report(flag: str, name: str, text: str) -> None:
+    """Whole or not at all. Raises UsageError naming the file."""
     try:
         write_over(Path(name), text.encode())
     except (OSError, ValueError) as error:

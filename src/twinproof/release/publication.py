@@ -8,7 +8,7 @@ say what they run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
@@ -20,11 +20,15 @@ __all__ = ["AllowedVersion", "Finding", "FindingKind", "Publication", "Published
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One version's compose hash (32 bytes), and where it was found. `version` is None for a text under no version."""
+    """One version's compose hash (32 bytes), and where it was found. `version` is None for a text under no version.
+
+    `text` is the app-compose text, empty where it is not at hand, or is no text.
+    """
 
     version: Version | None
     compose_hash: bytes
     source: str
+    text: str = field(default="", repr=False)
 
 
 class FindingKind(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from twinproof.chain.events import Kind, decode_event
@@ -15,7 +15,7 @@ from twinproof.report.layout import bullet, paragraph
 from twinproof.report.style import Style
 from twinproof.verdict import Status
 
-__all__ = ["HistoryReport", "history_json", "history_text"]
+__all__ = ["FAILS", "SHOWN_NOTES", "Change", "HistoryReport", "changes", "history_json", "history_text"]
 
 SCHEMA = "twinproof/history/v1"
 _WORDS = {
@@ -24,19 +24,22 @@ _WORDS = {
     Subject.UPGRADES_DISABLED: "upgrades disabled",
     Subject.IMPLEMENTATION: "code",
 }
-_SHOWN_NOTES = {
+SHOWN_NOTES = {
     NoteKind.UNKNOWN_IMPLEMENTATION,
     NoteKind.UPGRADED_THOUGH_DISABLED,
     NoteKind.UNEXPLAINED_POLICY,
     NoteKind.OTHER_EVENT,
 }
 _MEMBERS = {Subject.COMPOSE_HASH, Subject.DEVICE}
-_FAILS = {FindingKind.DARK, FindingKind.ATTESTED_NOT_LOGGED, FindingKind.OPAQUE, FindingKind.INCOMPLETE}
+FAILS = {FindingKind.DARK, FindingKind.ATTESTED_NOT_LOGGED, FindingKind.OPAQUE, FindingKind.INCOMPLETE}
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryReport:
-    """All that the report shows. `devices` are names of machines by device id; `whose` says whose word the log is."""
+    """All that the report shows. `devices` are names of machines by device id; `whose` says whose word the log is.
+
+    `texts` are published app-compose texts by their hashes, as far as they are at hand.
+    """
 
     chain_id: int
     history: History
@@ -50,19 +53,23 @@ class HistoryReport:
     dissent: Sequence[tuple[str, str]]
     open_questions: Sequence[str]
     devices: Mapping[bytes, str]
+    texts: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
         """4 when something could have had keys that nobody published, or ran that the log never allowed."""
-        return 4 if any(finding.kind in _FAILS for finding in self.publication.findings) else 0
+        return 4 if any(finding.kind in FAILS for finding in self.publication.findings) else 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
+    """One line of the log: `sign` is + or -, `compose_hash` is empty where it is about something else."""
+
     moment: Moment
     sign: str
     text: str
     dark: bool = False
+    compose_hash: bytes = b""
 
 
 def history_text(report: HistoryReport, style: Style) -> str:
@@ -79,14 +86,14 @@ def history_text(report: HistoryReport, style: Style) -> str:
         "",
         f"  {'Block':<9} {'Time (UTC)':<16} {'Change':<28} {'Transaction':<11} By",
         "  " + style.rule()[: style.width - 2],
-        *(_line(change, report, style) for change in _changes(report)),
+        *(_line(change, report, style) for change in changes(report)),
         *_pending_lines(report, style),
         "",
     ]
     for finding in report.publication.findings:
-        status = Status.FAIL if finding.kind in _FAILS else Status.WARN
+        status = Status.FAIL if finding.kind in FAILS else Status.WARN
         lines += bullet(style.mark(status), 6 if style.unicode else 4, f"{finding.kind}: {finding.text}", style)
-    for note in history.noted(_SHOWN_NOTES):
+    for note in history.noted(SHOWN_NOTES):
         text = f"block {note.log.block_number}: {note.kind}" + (f" ({note.text})" if note.text else "")
         lines += bullet(style.mark(Status.WARN), 6 if style.unicode else 4, text, style)
     if report.registered is False:
@@ -177,15 +184,20 @@ def _moment_json(moment: Moment | None, report: HistoryReport) -> dict[str, obje
     }
 
 
-def _changes(report: HistoryReport) -> list[_Change]:
+def changes(report: HistoryReport) -> list[Change]:
     """One for each start and each end of a span; a single value's end is the next one's start."""
-    changes: list[_Change] = []
+    found: list[Change] = []
     for span in report.history.spans:
         if span.since is not None:
-            changes.append(_Change(span.since, "+", _what(span, report), _dark(span, report)))
+            found.append(_change(span.since, "+", span, report))
         if span.until is not None and span.subject in _MEMBERS:
-            changes.append(_Change(span.until, "-", _what(span, report), _dark(span, report)))
-    return sorted(changes, key=lambda change: change.moment.position)
+            found.append(_change(span.until, "-", span, report))
+    return sorted(found, key=lambda change: change.moment.position)
+
+
+def _change(moment: Moment, sign: str, span: Span, report: HistoryReport) -> Change:
+    compose_hash = span.value if span.subject is Subject.COMPOSE_HASH and isinstance(span.value, bytes) else b""
+    return Change(moment, sign, _what(span, report), _dark(span, report), compose_hash)
 
 
 def _what(span: Span, report: HistoryReport) -> str:
@@ -210,7 +222,7 @@ def _dark(span: Span, report: HistoryReport) -> bool:
     )
 
 
-def _line(change: _Change, report: HistoryReport, style: Style) -> str:
+def _line(change: Change, report: HistoryReport, style: Style) -> str:
     moment = change.moment
     text = style.ellipsis(f"{change.sign} {change.text}", 28).ljust(28)
     if change.dark:

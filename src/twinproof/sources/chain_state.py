@@ -6,7 +6,7 @@ Without them the endpoints are asked the same questions, and the answers that en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from twinproof.chain.questions import Attested, app_slots, kms_slots, plain_call
 from twinproof.chain.storage_layout import IMPLEMENTATION
 from twinproof.chain.values import data_text, hex_data
 from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
-from twinproof.sources.agreed_logs import agreed_logs, logs_of_one, nobody_left, prove_logs
+from twinproof.sources.agreed_logs import ProvedPlace, agreed_logs, logs_of_one, nobody_left, prove_logs
 from twinproof.sources.chain_cache import ChainCache, ScanKey
 from twinproof.sources.chain_calls import MAX_ANSWER, is_revert
 from twinproof.sources.chain_logs import first_block_with_code, read_logs
@@ -50,6 +50,7 @@ class ChainReader:
     _agreed: Agreement | None = field(default=None, init=False)
     _by_endpoint: dict[tuple[str, bytes], tuple[Log, ...]] = field(default_factory=dict, init=False)
     _logs: dict[bytes, tuple[Log, ...]] = field(default_factory=dict, init=False)
+    _places: dict[bytes, Mapping[Log, ProvedPlace]] = field(default_factory=dict, init=False)
 
     @property
     def agreement(self) -> Agreement:
@@ -99,7 +100,7 @@ class ChainReader:
             start, end = self.start_of(contract), self.agreement.block
             wanted = LogFilter((contract,))
             if self.proof:
-                self._logs[contract], _ = agreed_logs(
+                self._logs[contract], self._places[contract] = agreed_logs(
                     self.quorum, wanted, start=start, end=end, cache=self.cache, progress=self.progress
                 )
             else:
@@ -107,6 +108,15 @@ class ChainReader:
                     self.quorum, wanted, start=start, end=end, cache=self.cache, progress=self.progress
                 )
         return self._logs[contract]
+
+    def proofs(self, contract: bytes) -> tuple[AllowedBy, ...]:
+        """The logs that `logs` gave and proved, each with its block and its proof; none without `proof`."""
+        places = self._places.get(contract, {})
+        return tuple(
+            AllowedBy(self.agreed_block(places[log].block), log, places[log].receipt)
+            for log in self._logs.get(contract, ())
+            if log in places
+        )
 
     def start_of(self, contract: bytes) -> int:
         """The first block in which it can have logs: the earliest that a trusted endpoint says. Raises Unavailable."""

@@ -25,6 +25,7 @@ __all__ = ["Sources", "compose_files", "recorded", "tagged_versions"]
 
 APP_COMPOSE = "app-compose.json"
 MAX_COMPOSE = 64 << 20
+MAX_KEPT = 1 << 20
 _MOST_FILES = 10_000
 _VERSION = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)", re.ASCII)
 
@@ -45,19 +46,20 @@ def recorded(top: Path, app_id: bytes) -> Sources:
     for record in found.records:
         seen = record.attested
         if seen is not None and seen.app_id == app_id:
-            if _holds_compose(top / FOLDER, record, seen.compose_hash):
-                published.append(Published(record.version, seen.compose_hash, f"record {record.name}"))
+            text = _compose_of(top / FOLDER, record, seen.compose_hash)
+            if text is not None:
+                published.append(Published(record.version, seen.compose_hash, f"record {record.name}", text))
             attested.append((record.name, seen.compose_hash))
     return Sources(tuple(published), tuple(attested), tuple(name for name, _ in found.broken))
 
 
-def _holds_compose(folder: Path, record: Record, compose_hash: bytes) -> bool:
-    """Whether the bytes behind the hash can be read in the record's bundle."""
+def _compose_of(folder: Path, record: Record, compose_hash: bytes) -> str | None:
+    """The text behind the hash, in the record's bundle; None where it is not there."""
     try:
         text = parse_bundle(read_bundle_text(folder, record)).app_compose
     except TwinproofError:
-        return False
-    return text is not None and hashlib.sha256(text.encode()).digest() == compose_hash
+        return None
+    return text if text is not None and hashlib.sha256(text.encode()).digest() == compose_hash else None
 
 
 def compose_files(name: str) -> tuple[Published, ...]:
@@ -100,7 +102,15 @@ def _file(path: Path, source: str) -> Published:
         raise UsageError(f"cannot be read: {error.strerror}", where=f"--published {shown(str(path))}") from error
     if len(data) > MAX_COMPOSE:
         raise UsageError("file too large", where=f"--published {shown(str(path))}")
-    return Published(_version_of(path), hashlib.sha256(data).digest(), shown(source, 200))
+    return Published(_version_of(path), hashlib.sha256(data).digest(), shown(source, 200), _text(data))
+
+
+def _text(data: bytes) -> str:
+    """What a page can carry: the text, as far as it is one of a sensible size."""
+    try:
+        return data.decode("utf-8") if len(data) <= MAX_KEPT else ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def _version_of(path: Path) -> Version | None:

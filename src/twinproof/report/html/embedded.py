@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from twinproof.dstack.vm_config import parse_vm_config
 from twinproof.errors import EvidenceError
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.carrier import unpack
@@ -85,7 +86,17 @@ def _carried(evidence: Evidence) -> dict[str, object]:
         )
     if carried.app_compose is not None and (evidence.quote is None or evidence.app_compose is None):
         found["app_compose"] = carried.app_compose
+    if document := _mr_config(carried.vm_config):
+        found["mr_config"] = document
     return found
+
+
+def _mr_config(vm_config: str | None) -> str | None:
+    """The document that MR_CONFIG_ID of version 3 commits to, where the evidence has it."""
+    try:
+        return parse_vm_config(vm_config).mr_config if vm_config is not None else None
+    except EvidenceError:
+        return None
 
 
 def tool_block(verdicts: Sequence[Verdict], titles: Sequence[str], checks: Sequence[Check]) -> Block:

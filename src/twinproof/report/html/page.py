@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING
 from twinproof.comparison import Proof
 from twinproof.errors import UsageError
 from twinproof.report.html.content import content_of, visible
-from twinproof.report.html.embedded import evidence_blocks, tool_block
+from twinproof.report.html.embedded import Block, evidence_blocks, tool_block
 from twinproof.report.html.graph import HEIGHT, NAMES, WIDTH
 from twinproof.report.outcome import Failure
 from twinproof.report.side_by_side import titles
+from twinproof.report.verdict_text import time_text
 from twinproof.verifier import Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "html_report", "page_policy", "style_and_script"]
+__all__ = ["environment", "html_report", "page_policy", "render_page", "style_and_script"]
 
 WORDS = {"pass": "✓ pass", "fail": "✗ FAIL", "warn": "! warn", "not_checked": "○ not checked", "info": "may differ"}
 LINK_WORDS = {"pass": "holds", "fail": "BROKEN", "not_checked": "not checked"}
@@ -47,6 +48,7 @@ def environment() -> Environment:
         autoescape=True, loader=DictLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters["visible"] = visible
+    made.filters["time"] = time_text
     return made
 
 
@@ -64,20 +66,28 @@ def html_report(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequ
 
     Raises UsageError when Jinja2 is not installed.
     """
-    pages = environment()
+    environment()
     content = content_of(proof, verdicts, failures, now=now)
     checks = proof.checks if proof is not None else ()
     blocks = [*evidence_blocks(verdicts), tool_block(verdicts, titles(verdicts), checks)]
+    return render_page("report.html.jinja", content, blocks, width=WIDTH, height=HEIGHT)
+
+
+def render_page(template: str, content: object, blocks: Sequence[Block], **values: object) -> str:
+    """One of the self-contained pages, with what every one has. Raises UsageError when Jinja2 is not installed."""
     style, script = style_and_script()
     words = {"words": WORDS, "link_words": LINK_WORDS, "signs": SIGNS, "names": NAMES}
-    return pages.get_template("report.html.jinja").render(
-        page=content,
-        **words,
-        width=WIDTH,
-        height=HEIGHT,
-        content_security_policy=_content_security_policy(style, script),
-        **_unescaped({"style": style, "script": script}),
-        blocks=[(block.id, _unescaped({"text": block.text})["text"]) for block in blocks],
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            page=content,
+            **words,
+            **values,
+            content_security_policy=_content_security_policy(style, script),
+            **_unescaped({"style": style, "script": script}),
+            blocks=[(block.id, _unescaped({"text": block.text})["text"]) for block in blocks],
+        )
     )
 
 

@@ -53,7 +53,7 @@ async function checkRuns(carried, td, ledger) {
     }
   });
   const boot = await ledger.step("dstack.boot_events", () => bootEvents(need(log, "an event log")));
-  await checkCompose(carried.app_compose, boot, td, ledger);
+  await checkCompose(carried, boot, td, ledger);
   return boot;
 }
 
@@ -70,17 +70,36 @@ function bootEvents(log) {
   return found;
 }
 
-async function checkCompose(text, boot, td, ledger) {
+async function checkCompose({ app_compose: text, mr_config: document }, boot, td, ledger) {
   await ledger.step("dstack.compose_hash", async () => {
     const hashed = await digest("SHA-256", utf8(need(text, "the app-compose text")));
     hold(same(hashed, need(boot, "boot events").get("compose-hash")), "this app-compose text is not the one that was measured");
   });
-  await ledger.step("dstack.mr_config_id", () => {
+  await ledger.step("dstack.mr_config_id", async () => {
     const value = need(td, "a TD report").mr_config_id, measured = need(boot, "boot events").get("compose-hash");
     if (zero(value)) throw new Open("MR_CONFIG_ID is zero: this host does not set it");
-    if (value[0] === 2 || value[0] === 3) throw new Open(`MR_CONFIG_ID of version ${value[0]} is not repeated here`);
     const plain = same(value, join(measured, new Uint8Array(16)));
+    if (!plain && value[0] === 2) return configV2(value, boot);
+    if (!plain && value[0] === 3) return configV3(value, measured, document);
     const marked = value[0] === 1 && same(value.subarray(1), join(measured, new Uint8Array(15)));
     hold(plain || marked, "MR_CONFIG_ID names another compose file");
   });
+}
+
+const PROVIDER_KINDS = { none: 0, "local-sgx": 1, kms: 2, tpm: 3 };
+
+function configV2(value, boot) {
+  const { name, id } = JSON.parse(new TextDecoder().decode(boot.get("key-provider"))), app = boot.get("app-id");
+  const measured = keccak256(join(boot.get("compose-hash"), app, new Uint8Array([PROVIDER_KINDS[name]]), unhex(id)));
+  if (same(value, join(new Uint8Array([2]), measured, new Uint8Array(15)))) return;
+  if (name !== "kms" && same(app, boot.get("compose-hash").subarray(0, app.length))) {
+    throw new Open("without a KMS the app id in it may be another than the measured one");
+  }
+  throw new Failed("MR_CONFIG_ID names another compose file, app id or key provider");
+}
+
+async function configV3(value, measured, text) {
+  const hashed = await digest("SHA-256", join(utf8("dstack-mr-config-v3:\0"), utf8(need(text, "the document of version 3"))));
+  hold(same(value, join(new Uint8Array([3]), hashed, new Uint8Array(15))), "not the document that MR_CONFIG_ID commits to");
+  hold(JSON.parse(text).compose_hash === hex(measured), "the document of MR_CONFIG_ID names another compose file");
 }

@@ -23,6 +23,7 @@ async function recheck(index, told) {
     const { bundle, carried } = bundleOf(index);
     const holder = bundle.quote ?? bundle.attestation ?? bundle.ra_tls_certificate;
     const quote = bundle.quote ?? need(carried.quote, "a quote");
+    if (holder.includes(hex(utf8("ELGZv1")))) throw new Open("the certificate carries its quote compressed");
     hold(holder.includes(quote), "the quote is not in the evidence that carried it");
     return { bundle, carried: { ...carried, ...textsOf(bundle) }, quote: unhex(quote) };
   });
@@ -33,6 +34,8 @@ async function recheck(index, told) {
   const statement = await checkBinding(bundle, judged.quote, ledger);
   const boot = await checkRuns(carried, judged.quote && judged.quote.td, ledger);
   await checkAgreement(statement, boot, ledger);
+  await checkTlsKey(bundle, statement, ledger);
+  await checkChain(bundle.chain, { boot, ...judged }, ledger);
   return { ledger, bundle, statement, boot, ...judged };
 }
 

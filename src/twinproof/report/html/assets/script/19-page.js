@@ -31,6 +31,7 @@ function paintLinks(links, results) {
     const failed = ids.filter((id) => (results.get(id) || {}).status === FAIL);
     const repeated = ids.filter((id) => ((results.get(id) || {}).status || NOT_CHECKED) !== NOT_CHECKED);
     if (failed.length) link.dataset.status = FAIL;
+    link.dataset.browser = repeated.length ? "repeated" : "none";
     const words = link.querySelector(".status-word");
     if (words && failed.length) words.textContent = `BROKEN, says this browser: ${failed.join(", ")}`;
     const browser = link.querySelector(".browser");
@@ -41,14 +42,28 @@ function paintLinks(links, results) {
   }
 }
 
+// Why this page has nothing of its own to say about a check, by its family.
+const ONLY_THE_TOOL = {
+  policy: "it follows none of your policy", chain: "no chain was asked", dcap: "only the tool does this",
+  dstack: "only the tool does this", evidence: "only the tool does this", keys: "only the tool does this",
+};
+
+function markRest(results, told, index) {
+  for (const id of Object.keys(told)) {
+    const cell = results.has(id) ? null : document.getElementById(`browser-${index}-${id}`);
+    if (cell) mark(cell, { status: NOT_CHECKED, reason: ONLY_THE_TOOL[id.split(".")[0]] || "only the tool does this" });
+  }
+}
+
 // What the table shows has to be what this page read out of the signed bytes itself.
-async function shownValues(cells, index, found, differences) {
+async function shownValues(cells, index, found, differences, count) {
   const values = comparable(found);
   if (found.pck) values["compare.machine"] = hex(await digest("SHA-256", found.pck.platform.ppid));
   for (const cell of cells) {
     const read = values[cell.dataset.value], shown = cell.textContent.trim();
     if (read && read !== shown) {
       cell.dataset.status = FAIL;
+      if (cell.dataset.told === FAIL) { count.failed++; continue; }
       differences.push({ id: cell.dataset.value, index, reason: `this page shows ${shown}, the evidence says ${read}` });
     }
   }
@@ -84,9 +99,15 @@ async function showResults(report, found) {
   for (const [index, one] of found.entries()) {
     take(one.ledger.results, report.instances[index].checks, index, `browser-${index}`);
     paintLinks(links(index), one.ledger.results);
-    await shownValues(cells(index), index, one, differences);
+    markRest(one.ledger.results, report.instances[index].checks, index);
+    await shownValues(cells(index), index, one, differences, count);
   }
-  if (found.length > 1) {
+  if (report.history) {
+    const ledger = new Ledger();
+    await checkHistory(report.history, ledger);
+    showHistory(ledger.results, differences, count);
+  }
+  if (found.length > 1 && Object.keys(report.checks).length) {
     const ledger = new Ledger();
     await checkBetween(found, ledger);
     take(ledger.results, report.checks, null, "browser-all");
@@ -100,14 +121,19 @@ function conclude(report, repeated, failed, differences) {
   const box = document.getElementById("browser-result"), list = document.getElementById("browser-differences");
   list.replaceChildren(...differences.map(({ id, index, reason }) => {
     const item = document.createElement("li");
-    const who = index === null ? "between the instances" : report.instances[index].title;
+    const who = index !== null ? report.instances[index].title : report.history ? "the log" : "between the instances";
     item.textContent = `${id}, ${who}: ${reason || "holds here, and the tool says it does not"}`;
     return item;
   }));
   box.dataset.status = differences.length || failed ? FAIL : PASS;
   box.dataset.done = "yes";
   const intel = report.instances.every(({ fingerprint }) => fingerprint === INTEL_ROOT_SHA256);
-  const root = intel ? "under the Intel SGX Root CA" : "under a root that is NOT Intel's";
+  const under = intel ? "under the Intel SGX Root CA" : "under a root that is NOT Intel's";
+  const root = report.instances.length ? under : "of the proofs and texts inside";
+  if (!repeated && !failed) {
+    box.dataset.status = NOT_CHECKED;
+    return progress("Nothing in this file can be verified by a browser: no proof is inside. All of it is the tool's word.");
+  }
   progress(differences.length
     ? `This browser DISAGREES with the report in ${differences.length} places. Do not rely on it.`
     : failed ? `This browser repeated ${repeated} steps ${root}: ${failed} do not hold, as the report says.`
@@ -121,11 +147,11 @@ async function start() {
   }
   const again = document.getElementById("browser-again");
   const all = document.getElementById("open-all");
-  all.addEventListener("click", () => {
+  if (all) all.addEventListener("click", () => {
     const groups = [...document.querySelectorAll("details.group")], open = groups.some((group) => !group.open);
     for (const group of groups) group.open = open;
   });
-  all.hidden = false;
+  if (all) all.hidden = false;
   if (!globalThis.crypto || !crypto.subtle) {
     document.getElementById("browser-result").dataset.done = "yes";
     return progress("This browser offers no cryptography for this address: open the file from disk or over HTTPS.");
