@@ -35,6 +35,10 @@ class ChainSettings(NamedTuple):
     quorum: int | None = None
     from_block: int | None = None
 
+    def __repr__(self) -> str:
+        """Without the URLs, in which providers put keys."""
+        return f"ChainSettings({len(self.rpc)} endpoints)"
+
     def believed(self, chain: TrustedChain) -> TrustedChain:
         """The chain and the KMS contract that are believed, where this names them."""
         return chain._replace(

@@ -23,6 +23,7 @@ __all__ = ["DEFAULT_CONFIG", "Configuration", "parse_configuration", "policy_of"
 
 DEFAULT_CONFIG = "twinproof.toml"
 MAX_BYTES = 1 << 20
+_LONGEST_NAME = 64
 Parsed = TypeVar("Parsed")
 
 
@@ -105,6 +106,8 @@ def _configuration(top: Fields) -> Configuration:
     machines = []
     table = top.child("machines") if "machines" in top else Fields({}, top.where)
     for name in table.raw:
+        if shown(name, _LONGEST_NAME) != name or not name.strip():
+            raise Malformed("not the name of a machine", where=table.where, got=shown(name, _LONGEST_NAME))
         entry = table.child(name)
         _known(entry, {"region", "url", "device_id"})
         machines.append(
@@ -115,6 +118,7 @@ def _configuration(top: Fields) -> Configuration:
                 device_id=entry.hex("device_id", size=32) if "device_id" in entry else None,
             )
         )
+    _require_apart(machines, table.where)
     collateral = top.child("collateral") if "collateral" in top else Fields({}, top.where)
     _known(collateral, {"url"})
     return Configuration(
@@ -126,6 +130,16 @@ def _configuration(top: Fields) -> Configuration:
         build=_build(top.child("build")) if "build" in top else None,
         chain=read_chain_settings(top.child("chain")) if "chain" in top else None,
     )
+
+
+def _require_apart(machines: list[Machine], where: str) -> None:
+    """Two names of one device would let one machine stand for two. Raises Malformed."""
+    first: dict[bytes, str] = {}
+    for machine in machines:
+        if machine.device_id is not None and first.setdefault(machine.device_id, machine.name) != machine.name:
+            raise Malformed(
+                "two machines with one device id", where=where, got=f"{first[machine.device_id]} and {machine.name}"
+            )
 
 
 def _compose(table: Fields) -> ComposeSettings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from twinproof.cli.chain_settings import ChainSettings, address_of, with_flags
 from twinproof.cli.compose import refuse_findings
 from twinproof.cli.configuration import DEFAULT_CONFIG, Configuration, read_configuration
 from twinproof.deployments.facts import Release
-from twinproof.deployments.sealed_env import check_secrets, parse_env_file
+from twinproof.deployments.record import Failure, Record
+from twinproof.deployments.sealed_env import check_secrets, parse_env_file, refuse_own_keys
 from twinproof.errors import Malformed, UsageError
 from twinproof.policy import Machine
 from twinproof.release.app_compose import render
@@ -35,13 +37,16 @@ from twinproof.sources.phala_cloud import DEFAULT_URL, ApiKey, PhalaCloud
 from twinproof.sources.registrar import Registrar
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
-from twinproof.wire import parse_object, shown
+from twinproof.wire import Fields, parse_object, shown
 
 __all__ = ["API_KEY", "Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 
 API_KEY, API_PREFIX = "PHALA_CLOUD_API_KEY", "PHALA_CLOUD_API_PREFIX"
 SIGNING_KEY, CHAIN_RPC = "DEPLOYER_PRIVATE_KEY", "CHAIN_RPC"
 MAX_APP_COMPOSE = 1 << 20
+_OWN = re.compile(rf"{API_KEY}|{SIGNING_KEY}|{CHAIN_RPC}|GITHUB_TOKEN|GH_TOKEN|ACTIONS_[A-Z_]+", re.ASCII)
+"""Variables by which a deployment and its CI prove who they are."""
+_APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
 Note = Callable[[str, str], None]
 
 
@@ -94,7 +99,8 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
     if chain.kms is None:
         raise UsageError("no KMS contract", where="--kms", hint="or kms of [chain] in twinproof.toml")
     release = Release(version, commit, _hash(text), arguments.run or _run_name())
-    name = document.text("name", max_chars=63)
+    _require_recordable(release, machines)
+    name = _name(document)
     http = HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file)
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "twinproof"
     return Setup(
@@ -120,6 +126,31 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
         else state / f"deploy-{name}-{release.compose_hash.hex()[:16]}-{chain.kms.hex()[:8]}.json",
         timeout=arguments.chain_timeout,
     )
+
+
+def _require_recordable(release: Release, machines: tuple[Machine, ...]) -> None:
+    """What could not be recorded afterwards is not begun. Raises UsageError."""
+    for machine in machines:
+        try:
+            Record(release.version, machine.name, release.run, release.git_sha, at=0, failure=Failure("plan", "-"))
+        except Malformed as error:
+            where = {"record.machine": f"[machines.{shown(machine.name, 40)}]", "record.run": "--run"}
+            raise UsageError(
+                f"{error.what} of a record",
+                where=where.get(error.where, error.where),
+                got=error.got,
+                expected=error.expected,
+                hint="nothing was sent",
+            ) from error
+
+
+def _name(document: Fields) -> str:
+    name = document.text("name", max_chars=63)
+    if not _APP_NAME.fullmatch(name):
+        raise UsageError(
+            "not the name of an app", where="app-compose.name", got=shown(name, 63), expected="letters, digits, hyphens"
+        )
+    return name
 
 
 def machines_of(names: str | None, configuration: Configuration) -> tuple[Machine, ...]:
@@ -213,14 +244,17 @@ def _signer(arguments: argparse.Namespace) -> Signer:
 
 
 def _secrets(arguments: argparse.Namespace, allowed: tuple[str, ...]) -> dict[str, str]:
-    values = dict(os.environ)
+    given: dict[str, str] = {}
     if arguments.env_file is not None:
         try:
             text = read_file(arguments.env_file, "--env-file", max_bytes=1 << 20).decode("utf-8")
         except UnicodeDecodeError:
             raise UsageError("not UTF-8 text", where=f"--env-file {shown(arguments.env_file)}") from None
-        values |= parse_env_file(text, f"--env-file {shown(arguments.env_file)}")
-    return check_secrets(allowed, values)
+        given = parse_env_file(text, f"--env-file {shown(arguments.env_file)}")
+    own = {name: value for name, value in os.environ.items() if _OWN.fullmatch(name) or name == arguments.key_env}
+    others = {name: value for name, value in os.environ.items() if name not in own}
+    refuse_own_keys(allowed, others | given, own)
+    return check_secrets(allowed, others | given)
 
 
 def known_app_id(arguments: argparse.Namespace, configuration: Configuration, git: Git) -> bytes | None:
@@ -240,4 +274,8 @@ def _run_name() -> str:
     from twinproof.sources import clock
 
     run, attempt = os.environ.get("GITHUB_RUN_ID", ""), os.environ.get("GITHUB_RUN_ATTEMPT", "1")
-    return f"{run}-{attempt}" if run.isdigit() and attempt.isdigit() else f"manual-{clock.now()}"
+    return (
+        f"{run}-{attempt}"
+        if all(word.isascii() and word.isdigit() for word in (run, attempt))
+        else f"manual-{clock.now()}"
+    )

@@ -6,6 +6,7 @@ hashes come with or without `0x`, app ids also with `app_`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
@@ -27,6 +28,8 @@ __all__ = [
 
 MAX_ITEMS = 1000
 _TEXT = 4096
+_ADDRESS = re.compile(r"https?://[!-~]+", re.ASCII)
+"""Anything else would be the name of a file or of a machine, to those who ask for evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ def read_cvm(fields: Fields) -> Cvm:
         node_name=_optional(node, "name") if node else "",
         device_id=_optional_hex(node, "device_id", 32) if node else None,
         compose_hash=_optional_hex(fields, "compose_hash", 32),
-        urls=tuple(url.rstrip("/") for url in urls if url),
+        urls=tuple(url.rstrip("/") for url in urls if _ADDRESS.fullmatch(url)),
         kms=_kms(fields),
     )
 

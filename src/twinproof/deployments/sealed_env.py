@@ -23,12 +23,13 @@ from twinproof.deployments.cloud_answers import EnvKey
 from twinproof.dstack.secp256k1 import compressed_point, recover
 from twinproof.errors import Malformed, Stale, Untrusted, UsageError
 
-__all__ = ["IV_SIZE", "check_env_key", "check_secrets", "parse_env_file", "seal"]
+__all__ = ["IV_SIZE", "check_env_key", "check_secrets", "parse_env_file", "refuse_own_keys", "seal"]
 
 IV_SIZE = 12
 MAX_AGE, MAX_SKEW = 300, 60
 """Seconds: how old a dated signature may be, and how far in the future."""
 MAX_VALUE = 64 * 1024
+_SHORTEST_KEY = 8
 _PREFIX = b"dstack-env-encrypt-pubkey:"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -50,6 +51,32 @@ def check_secrets(allowed: Sequence[str], values: Mapping[str, str]) -> dict[str
         if len(values[name].encode()) > MAX_VALUE or "\0" in values[name]:
             raise UsageError("a secret that cannot be sent", got=name, expected=f"at most {MAX_VALUE} bytes, no NUL")
     return {name: values[name] for name in allowed}
+
+
+def refuse_own_keys(allowed: Sequence[str], values: Mapping[str, str], own: Mapping[str, str]) -> None:
+    """What the deployer signs and logs in with is not the app's, under whatever name: `own` are its variables.
+
+    `values` are those that somebody gave for the app. Whoever may change `allowed_envs` could read these keys there
+    otherwise. Raises UsageError; no value.
+    """
+    taken = [name for name in allowed if name in own and name not in values]
+    if taken:
+        raise UsageError(
+            "the deployer's own keys are not secrets of the app",
+            where="allowed_envs",
+            got=", ".join(taken),
+            hint="nothing was sent; where an app has a secret of this name, --env-file gives its value",
+        )
+    keys = {_plain(value) for value in own.values() if len(value) >= _SHORTEST_KEY}
+    repeated = [name for name in allowed if any(key in _plain(values.get(name, "")) for key in keys)]
+    if repeated:
+        raise UsageError(
+            "a secret that holds one of the deployer's own keys", got=", ".join(repeated), hint="nothing was sent"
+        )
+
+
+def _plain(key: str) -> str:
+    return key.strip().lower().removeprefix("0x")
 
 
 def parse_env_file(text: str, where: str) -> dict[str, str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from twinproof.deployments.journal import MAX_BYTES, Journal, parse_journal
 from twinproof.errors import Malformed, UsageError
 from twinproof.sources.disk import PRIVATE, make_private_directory, write_over
 
 __all__ = ["JournalFile", "journal_file"]
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class JournalFile:
@@ -41,7 +46,7 @@ def journal_file(path: Path, fresh: Journal) -> Iterator[JournalFile]:
     """The journal there is, or this one. Raises UsageError when another deployment holds it, or it is of another."""
     try:
         make_private_directory(path.absolute().parent)
-        lock = path.with_name(f"{path.name}.lock").open("w")
+        lock = _opened(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise UsageError(f"cannot use the journal: {error.strerror}", where=str(path)) from error
     with lock:
@@ -52,12 +57,35 @@ def journal_file(path: Path, fresh: Journal) -> Iterator[JournalFile]:
         yield JournalFile(path, _read(path, fresh))
 
 
+def _opened(path: Path, flags: int) -> BinaryIO:
+    """A plain file of this user's that nobody else may write: no link is followed, no pipe waited for.
+
+    What stands in a journal is sent to the chain. Raises OSError, UsageError.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, PRIVATE)
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS_WRITE:
+        file.close()
+        raise UsageError(
+            "others may write this file, or it is none",
+            where=str(path),
+            got=f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
+            expected="a plain file of yours, mode 0600",
+        )
+    return file
+
+
 def _read(path: Path, fresh: Journal) -> Journal:
-    if not path.exists():
-        return fresh
-    data = path.read_bytes()
     try:
-        found = parse_journal(data[: MAX_BYTES + 1], str(path))
+        with _opened(path, os.O_RDONLY) as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return fresh
+    except OSError as error:
+        raise UsageError(f"cannot read the journal: {error.strerror}", where=str(path)) from error
+    try:
+        found = parse_journal(data, str(path))
     except Malformed as error:
         hint = "look at what was deployed before removing it: it may hold a contract that nobody else knows"
         raise UsageError(error.what, where=error.where, got=error.got, expected=error.expected, hint=hint) from error

@@ -60,7 +60,7 @@ class Brief:
     name: str
     document: Mapping[str, object]
     machines: tuple[Machine, ...]
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     instance_type: str = "tdx.small"
     os_image: str | None = None
 
@@ -82,7 +82,16 @@ class Deployer:
         Raises Refused when anything is another than it should be, Unavailable, UsageError.
         """
         brief, registrar = self._brief, self._registrar
-        app_id = app_id or self._journal.now.app_id or self._known_app()
+        begun = self._journal.now.app_id
+        if app_id is not None and begun not in (None, app_id):
+            raise UsageError(
+                "the journal is of another app",
+                where=str(self._journal.path),
+                got=begun.hex() if begun else "none",
+                expected=app_id.hex(),
+                hint="--app-id says which one is meant, --journal names another journal",
+            )
+        app_id = app_id or begun or self._known_app()
         nodes = self._cloud.nodes()
         places = [(machine, *node_of(machine, nodes)) for machine in brief.machines]
         require_machines_apart([(machine, node) for machine, _, node in places])

@@ -25,7 +25,7 @@ class Git:
     """One work tree. `environment` is added to every command's."""
 
     top: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def run(
         self,
