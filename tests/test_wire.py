@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -116,3 +117,24 @@ def test_an_absent_member_is_not_a_null() -> None:
 def test_hostile_text_is_shown_without_control_characters() -> None:
     assert shown("\x1b[31mred\n") == "?[31mred?"
     assert shown("x" * 100, 10) == "x" * 10 + "..."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "::add-mask::DIFFERENT",
+        "x ::Error title=a::PROOF COMPLETE",
+        "##[error]all is well",
+        "a ##[ADD-MASK]PROOF",
+        "::stop-commands::token",
+    ],
+)
+def test_what_is_shown_commands_no_runner_of_a_workflow(text: str) -> None:
+    """It hides words in a public log, or writes PROOF COMPLETE on the page of the run."""
+    assert not re.search(r"##\[|::(?i:add-mask|error|stop-commands)", shown(text))
+    assert shown(text).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize("text", ["[fd00::1]:443", "std::io::Error", "::1", "a # b [c]"])
+def test_colons_that_command_nothing_are_shown_as_they_are(text: str) -> None:
+    assert shown(text) == text

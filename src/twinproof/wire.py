@@ -22,16 +22,24 @@ MAX_JSON_DEPTH = 32
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: later times have no date
 _LEFTWARDS = frozenset({"R", "AL", "AN"})
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
+_COMMAND = re.compile(
+    r"##\[|(?<!\w)::(?=(?:add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state"
+    r"|set-env|set-output|stop-commands|warning)\b)",
+    re.IGNORECASE,
+)
 _SHORT_HEX = 1024  # bytes; below it a wrong length is told by `unhex`, with both lengths
 
 
 def shown(value: object, limit: int = 80) -> str:
     """A short printable form of an untrusted value, for an error message: no control characters, no whole documents.
 
+    Nor a command to the runner of a workflow that prints it, such as `::add-mask::` or `##[error]`.
     Letters that are written from right to left would take the numbers after them, another column's too, along.
     """
     text = value if isinstance(value, str) else repr(value)
     text = text[: limit + 1]
+    if "##[" in text or "::" in text:
+        text = _COMMAND.sub(lambda match: f"{match[0][:-1]} {match[0][-1]}", text)
     if not (text.isascii() and text.isprintable()):
         text = "".join(char if char.isprintable() and bidirectional(char) not in _LEFTWARDS else "?" for char in text)
     return text if len(text) <= limit else text[:limit] + "..."
