@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
+from html import unescape
 
 import pytest
+from markdown_it import MarkdownIt
 
 from deployment_records import APP_ID, AT, failed, record
 from twinproof.deployments.documents import documents
 from twinproof.deployments.record import Failure, Record
 from twinproof.deployments.standing import Standing, rows
 from twinproof.deployments.table import HEADING, render
+from twinproof.errors import Malformed
+from twinproof.release.inert import inert
 from twinproof.release.version_table import BEGIN, END, RULE
 
 TWO_VERSIONS = (
@@ -106,6 +111,35 @@ def test_a_reason_ends_no_cell_and_starts_no_tag() -> None:
         assert raw not in line.replace("\\|", "").replace("\\[", "").replace("\\`", "")
 
 
+HOSTILE = [
+    "see https://evil.example/login to renew the key",
+    "HTTPS://evil.example www.evil.example mailto:a@evil.example",
+    "<https://evil.example> [a](https://evil.example) ![a](//evil.example/x.png)",
+    "<img src=x onerror=alert(1)> <!-- --> &lt;b&gt;",
+    "~~struck~~ **bold** _it_ `code` $x^2$ # head #12 @someone",
+    "a | b \\| c | d",
+    "[x]: https://evil.example",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_reason_becomes_neither_a_link_nor_a_picture_nor_anything_but_text(text: str) -> None:
+    """Read by a Markdown parser; forges make links of bare addresses too, so none is left whole."""
+    written = inert(text)
+    html = (
+        MarkdownIt("commonmark")
+        .enable(["table", "strikethrough"])
+        .render(f"| a |\n|---|\n| {written} |\n\n- {written}\n")
+    )
+    assert set(re.findall(r"<(\w+)", html)) == {"table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
+    assert [unescape(cell).replace("\u200b", "") for cell in re.findall("<(?:td|li)>(.*)</", html)] == [text, text]
+    assert not re.search(r"(?i)://|www\.|mailto:|(?<!\\)[$~]", written)
+
+
+def test_a_machine_or_a_run_cannot_be_an_address() -> None:
+    assert "www." not in render([replace(failed(), machine="www.evil.example")])
+
+
 def test_no_record_is_said_so() -> None:
     assert "Nothing was deployed yet." in render([])
 
@@ -132,6 +166,30 @@ def test_the_readme_gets_the_attested_hash_of_its_version() -> None:
 
 def test_a_failed_deployment_gives_the_readme_nothing() -> None:
     assert documents({"README.md": README}, [failed("1.0.0")])["README.md"] == README
+
+
+def test_a_hash_that_somebody_wrote_into_the_readme_is_put_right_or_taken_out() -> None:
+    """Of a version that was deployed, and of one that was not."""
+    good = documents({"README.md": README}, TWO_VERSIONS)["README.md"]
+    assert TWO_VERSIONS[0].attested is not None
+    for version, date in (("1.0.0", "2026-09-21"), ("1.1.0", "2026-09-22")):
+        lie = f"| {version} | {date} | `{'ee' * 6}` | `{'ee' * 32}` |"
+        edited = re.sub(rf"\| {version} \| {date} \| [^|]+ \| [^|]+ \|", lie, good)
+        assert edited != good
+        assert documents({"README.md": edited}, TWO_VERSIONS)["README.md"] == good
+        assert documents({"README.md": edited}, [])["README.md"] == README
+    second = documents(
+        {"README.md": good.replace(END, f"| 1.0.0 | 2026-09-21 | x | `{'ee' * 32}` | y |\n{END}")}, TWO_VERSIONS
+    )
+    assert "ee" * 32 not in second["README.md"]
+
+
+@pytest.mark.parametrize(
+    "row", ["| **1.0.0** | 2026-09-21 | a | `ee` | x |", "| 1.0.0 | 2026-09-21 | a |", "1.0.0 deployed"]
+)
+def test_a_row_of_the_readme_that_says_it_otherwise_is_refused(row: str) -> None:
+    with pytest.raises(Malformed, match="not a row of the table of versions"):
+        documents({"README.md": README.replace(END, f"{row}\n{END}")}, TWO_VERSIONS)
 
 
 def test_a_readme_without_the_table_is_left_alone() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinproof.deployments.record import Record
-from twinproof.deployments.table import escaped
+from twinproof.release.inert import inert
 
 __all__ = ["summary"]
 
@@ -21,9 +21,9 @@ def summary(records: Sequence[Record], proof: str) -> str:
     for record in records:
         compose_hash = f"`{record.attested.compose_hash.hex()}`" if record.attested else "-"
         transaction = f"`0x{record.anchor.transaction.hex()}`" if record.anchor else "-"
-        result = "deployed" if record.failure is None else f"failed at {escaped(record.failure.step)}"
-        lines.append(f"| {escaped(record.machine)} | {record.version} | {result} | {compose_hash} | {transaction} |")
-    lines += [f"\n{escaped(record.machine)}: {escaped(record.failure.reason)}" for record in records if record.failure]
+        result = "deployed" if record.failure is None else f"failed at {inert(record.failure.step)}"
+        lines.append(f"| {inert(record.machine)} | {record.version} | {result} | {compose_hash} | {transaction} |")
+    lines += [f"\n{inert(record.machine)}: {inert(record.failure.reason)}" for record in records if record.failure]
     if proof:
         lines += ["", "```text", proof.replace("```", "'''").rstrip("\n"), "```"]
     return "\n".join(lines) + "\n"

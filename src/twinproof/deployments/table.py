@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from twinproof.deployments.explorer import transaction_url
 from twinproof.deployments.record import Record
 from twinproof.deployments.standing import Row, Standing, rows
+from twinproof.release.inert import inert
 
-__all__ = ["escaped", "render"]
+__all__ = ["render"]
 
 HEADING = "| Timestamp | Version | Machine | Compose Hash | On-Chain TX | Status |"
 RULE = "|---|---|---|---|---|---|"
@@ -58,7 +59,7 @@ def _line(row: Row) -> str:
     cells = (
         datetime.fromtimestamp(row.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         str(record.version),
-        escaped(record.machine) + ("\\*" if attested is not None and attested.simulated else ""),
+        inert(record.machine) + ("\\*" if attested is not None and attested.simulated else ""),
         f"`{attested.compose_hash.hex()}`" if attested is not None else "-",
         transaction,
         row.standing.value,
@@ -70,12 +71,4 @@ def _failure(record: Record) -> str:
     failure = record.failure
     if failure is None:
         return ""
-    return f"- {record.version} on {escaped(record.machine)}, {failure.step}: {escaped(failure.reason)}\n"
-
-
-def escaped(text: str) -> str:
-    """Nothing in it ends a cell, starts a tag or a link, or mentions a person."""
-    text = "".join(char if char.isprintable() else " " for char in text)
-    for char in "\\`*_[]|#":
-        text = text.replace(char, f"\\{char}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "@&#8203;")
+    return f"- {record.version} on {inert(record.machine)}, {failure.step}: {inert(failure.reason)}\n"

@@ -1,24 +1,27 @@
 """The Version History table of the README: one row per version between two markers, newest first.
 
 Git SHA and compose hash are known only after the version was built and deployed; until then their cells hold a dash,
-and `with_deployment` fills them in from a deployment record.
+and `with_deployments` fills them in from the deployment records.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twinproof.errors import Malformed
+from twinproof.release.inert import inert
 from twinproof.release.versions import Version
+from twinproof.wire import shown
 
-__all__ = ["BEGIN", "END", "Row", "with_deployment", "with_row"]
+__all__ = ["BEGIN", "END", "Row", "with_deployments", "with_row"]
 
 BEGIN, END = "<!-- versions:begin -->", "<!-- versions:end -->"
 HEADING = "| Version | Date | Git SHA | Compose Hash | Changes |"
 RULE = "|---|---|---|---|---|"
 MAX_CHANGES = 160
-_UNFILLED = re.compile(r"\| (?P<version>[0-9.]+) \| (?P<date>[0-9-]+) \| - \| - \| (?P<changes>.*)")
+_ROW = re.compile(r"\| (?P<version>[0-9A-Za-z.+-]+) \| (?P<date>[0-9-]+) \| [^|]+ \| [^|]+ \| (?P<changes>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,7 @@ class Row:
     def line(self) -> str:
         text = "; ".join(self.changes) or "no notable changes"
         text = text if len(text) <= MAX_CHANGES else f"{text[: MAX_CHANGES - 3].rstrip()}..."
-        return f"| {self.version} | {self.date} | - | - | {_cell(text)} |"
-
-
-def _cell(text: str) -> str:
-    """Nothing in a commit's subject ends a cell, starts a tag or mentions a person."""
-    text = "".join(char if char.isprintable() else " " for char in text)
-    for char in "\\`*_[]|":
-        text = text.replace(char, f"\\{char}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "@&#8203;")
+        return f"| {self.version} | {self.date} | - | - | {inert(text)} |"
 
 
 def with_row(readme: str, row: Row) -> str:
@@ -56,18 +51,21 @@ def with_row(readme: str, row: Row) -> str:
     return _joined(lines, start, end, rows, ending)
 
 
-def with_deployment(readme: str, version: Version, git_sha: str, compose_hash: str) -> str:
-    """The README with these cells of the version's row filled in; without such a row, unchanged.
+def with_deployments(readme: str, deployed: Mapping[str, tuple[str, str]]) -> str:
+    """The README whose rows say what was deployed: git SHA and compose hash by version, and a dash for all others.
 
-    A row that holds another hash already is left as it is: a version never changes, and `deployments verify` names it.
-    Raises Malformed without exactly one pair of markers.
+    What somebody wrote into these cells is lost: they are true or empty. Raises Malformed without exactly one pair of
+    markers, and for a row of another form.
     """
     lines, start, end, rows = _table(readme)
     ending = "\r" if lines[start].endswith("\r") else ""
     for index, existing in enumerate(rows):
-        match = _UNFILLED.fullmatch(existing)
-        if match is not None and match["version"] == str(version):
-            rows[index] = f"| {version} | {match['date']} | `{git_sha[:12]}` | `{compose_hash}` | {match['changes']}"
+        match = _ROW.fullmatch(existing)
+        if match is None:
+            raise Malformed("not a row of the table of versions", where="README.md", got=shown(existing, 100))
+        git_sha, compose_hash = deployed.get(match["version"], ("", ""))
+        cells = (f"`{git_sha[:12]}`", f"`{compose_hash}`") if compose_hash else ("-", "-")
+        rows[index] = f"| {match['version']} | {match['date']} | {' | '.join(cells)} | {match['changes']}"
     return _joined(lines, start, end, rows, ending)
 
 
