@@ -13,8 +13,8 @@ from deployment_records import AT, failed, record
 from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.record import Record
 from twinproof.deployments.table import render
-from twinproof.errors import Malformed, Refused, Unavailable
-from twinproof.sources.deployment_records import FOLDER, Recorded, read_records
+from twinproof.errors import Malformed, Refused, Unavailable, UsageError
+from twinproof.sources.deployment_records import FOLDER, Recorded, read_records, write_records
 from twinproof.sources.git import Git
 from twinproof.sources.record_push import Change, push_records
 
@@ -140,6 +140,41 @@ def test_a_remote_that_is_gone_is_unavailable(remote: Remote) -> None:
     remote.path.rename(remote.path.with_name("gone.git"))
     with pytest.raises(Unavailable, match="git refused"):
         push(clone, Recorded(record()))
+
+
+def commit_link(remote: Remote, name: str, target: Path) -> None:
+    """What somebody may have pushed: a link in the place of a file or a folder of ours."""
+    clone = remote.clone(f"link of {name}")
+    (clone.top / name).unlink(missing_ok=True)
+    (clone.top / name).symlink_to(target)
+    clone.run("add", name)
+    clone.run("commit", "--quiet", "-m", "chore: a link")
+    clone.run("push", "--quiet", "origin", BRANCH)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_in_the_place_of_a_document_does_not_choose_the_file_that_is_written(
+    remote: Remote, tmp_path: Path, name: str
+) -> None:
+    victim = tmp_path / ".profile"
+    victim.write_text("<!-- versions:begin -->\n<!-- versions:end -->\n")
+    commit_link(remote, name, victim)
+    with pytest.raises(Refused, match="a link in the place of a document"):
+        push(remote.clone("clone"), Recorded(record(), b"{}"))
+    assert victim.read_text() == "<!-- versions:begin -->\n<!-- versions:end -->\n"
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(remote: Remote, tmp_path: Path) -> None:
+    """Neither on the branch, where the folder takes its place, nor where records are kept that were not pushed."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    commit_link(remote, FOLDER, elsewhere)
+    clone = remote.clone("clone")
+    push(clone, Recorded(record(), b"{}"))
+    assert f"{FOLDER}/1.2.0-prod9-100-1.json" in remote.files()
+    with pytest.raises(UsageError, match="a link in the place of a folder"):
+        write_records(clone.top / FOLDER, [Recorded(record(), b"{}")])
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_half_written_record_on_the_branch_is_named_and_nothing_is_pushed(remote: Remote) -> None:

@@ -108,11 +108,13 @@ def write_record(folder: Path, item: Recorded) -> tuple[Path, ...]:
     if item.bundle is not None:
         paths.insert(0, (bundle_path(folder, item.record), item.bundle))
     for path, data in paths:
+        if path.parent.is_symlink() or folder.is_symlink():
+            raise UsageError("a link in the place of a folder", where=str(path.parent), expected="a folder")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_new(path, data)
         except FileExistsError:
-            if path.is_symlink() or path.read_bytes() != data:
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != data:
                 raise Refused(
                     "another record of this name exists",
                     where=str(path),

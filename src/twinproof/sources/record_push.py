@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinproof.deployments.record import Record
-from twinproof.errors import Unavailable, UsageError
+from twinproof.errors import Refused, Unavailable, UsageError
 from twinproof.sources.deployment_records import FOLDER, Recorded, read_records, write_records
 from twinproof.sources.git import Git
 from twinproof.wire import shown
@@ -160,6 +160,9 @@ def _check_out(draft: _Draft, tip: str, names: Sequence[str]) -> None:
     present = {name if name in names else f":(glob){FOLDER}/*.json" for name in tracked.split("\0") if name}
     if present:
         draft.git.run("restore", "--quiet", f"--source={tip}", "--worktree", "--", *sorted(present))
+    for name in names:
+        if (draft.top / name).is_symlink():  # what is written there would land wherever it leads
+            raise Refused("a link in the place of a document", where=f"{tip[:12]}:{name}", expected="a plain file")
 
 
 def _pushed(draft: _Draft, commit: str, remote: str, branch: str) -> bool:
