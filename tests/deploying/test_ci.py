@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,11 @@ import pytest
 from deploy_world import MACHINES, QUICK, DeployWorld, Ran, deploy_world
 from lying_node import lying
 from toy_repository import BRANCH
-from twinproof.deployments.record import Outcome, Record
+from twinproof.deployments.proof import bundle_digest, proof_digest
+from twinproof.deployments.record import Outcome, Record, parse_record
 from twinproof.deployments.standing import rows
 from twinproof.deployments.table import render
-from twinproof.sources.deployment_records import FOLDER, read_records
+from twinproof.sources.deployment_records import FOLDER, Recorded, bundle_path, read_records, write_records
 from twinproof_devnet.chain.ledger import Depths
 from twinproof_devnet.faults import Fault
 
@@ -144,6 +145,24 @@ def test_a_half_written_and_a_copied_record_are_named_and_the_others_verified(ci
     assert "1.1.0-prod9-200-1.json: a record under another name" in verified.out
     assert rendered.code == 3
     assert ci.world.repository.git("status", "--porcelain") == ""
+
+
+def test_an_old_answer_recorded_again_as_a_new_deployment_is_named(ci: Ci) -> None:
+    """Its bundle is written a little differently, and every digest fits: the nonce tells that it was one answer."""
+    folder = ci.pulled() / FOLDER
+    first = parse_record((folder / "1.1.0-prod9-100-1.json").read_bytes(), "record")
+    assert first.attested is not None
+    bundle = bundle_path(folder, first).read_bytes() + b"\n"
+    digest = bundle_digest(bundle)
+    attested = replace(first.attested, bundle=digest, proof=proof_digest([digest]))
+    again = replace(first, run="900-1", at=first.at + 60, attested=attested)
+    paths = write_records(folder, [Recorded(again, bundle)])
+    verified = ci.world.run("deployments", "verify", "--chain", ci.world.chain.url)
+    for path in paths:
+        path.unlink()
+    assert verified.code == 4
+    assert verified.out.count("true ") == 6
+    assert "the same answer stands behind 1.1.0-prod9-100-1" in verified.out
 
 
 def test_without_a_chain_no_record_is_called_true(ci: Ci) -> None:

@@ -13,7 +13,7 @@ from twinproof.cli.chain_settings import with_flags
 from twinproof.cli.configuration import Configuration, policy_of, read_configuration
 from twinproof.cli.settings import roots_of
 from twinproof.deployments.anchor import Mined
-from twinproof.deployments.check import Assessment, assess, cross_check
+from twinproof.deployments.check import Assessment, assess, clock_findings, cross_check, replays
 from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.historical import HistoricalRow, judge_rows, read_table
 from twinproof.deployments.proof import bundle_digest, proof_digest
@@ -22,6 +22,7 @@ from twinproof.deployments.standing import rows
 from twinproof.errors import Malformed, Refused, TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.policy import Pins
+from twinproof.sources import clock
 from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_records
 from twinproof.sources.disk import write_over
 from twinproof.sources.files import read_file
@@ -84,10 +85,14 @@ def _verify(arguments: argparse.Namespace) -> int:
     chain = _Chain(_endpoints(arguments, configuration))
     proofs = _proofs(folder, found.records)
     crossed = cross_check(found.records)
+    now = clock.now()
+    nonces: dict[str, bytes] = {}
     assessments = []
     for row in rows(found.records):
         record = row.record
         verdict, bundle = _verdict(folder, record, verifier)
+        if isinstance(verdict, Verdict) and verdict.claims.statement is not None:
+            nonces[record.name] = verdict.claims.statement.eat_nonce
         assessment = assess(
             record,
             mined=chain.mined(record),
@@ -99,11 +104,13 @@ def _verify(arguments: argparse.Namespace) -> int:
         assessments.append(
             replace(
                 assessment,
-                findings=assessment.findings + crossed.get(record.name, ()),
+                findings=assessment.findings + crossed.get(record.name, ()) + clock_findings(record, now),
                 unchecked=assessment.unchecked + ((pending,) if pending else ()),
                 codes=assessment.codes | ({Unavailable.exit_code} if pending else set()),
             )
         )
+    replayed = replays(nonces, found.records)
+    assessments = [replace(item, findings=item.findings + replayed.get(item.record.name, ())) for item in assessments]
     code = worst_exit_code([*(item.exit_code for item in assessments), *(error.exit_code for _, error in found.broken)])
     if arguments.json:
         print(json.dumps(_json(assessments, found.broken, code), indent=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from twinproof.deployments.anchor import Mined, anchor_of
@@ -11,7 +11,10 @@ from twinproof.deployments.record import Anchor, Attested, Record
 from twinproof.errors import EvidenceError, Refused, TwinproofError, worst_exit_code
 from twinproof.verifier import Verdict
 
-__all__ = ["Assessment", "Finding", "assess", "cross_check"]
+__all__ = ["MAX_SKEW", "Assessment", "Finding", "assess", "clock_findings", "cross_check", "replays"]
+
+MAX_SKEW = 600
+"""Seconds by which the clocks of a chain, of an instance and of whoever records may differ."""
 
 _FALSE = frozenset({EvidenceError.exit_code, Refused.exit_code})
 """Of an error that is an answer: the chain knows no such transaction, the bundle is none."""
@@ -140,6 +143,30 @@ def cross_check(records: Sequence[Record]) -> dict[str, tuple[Finding, ...]]:
         )
         if findings:
             found[record.name] = findings
+    return found
+
+
+def clock_findings(record: Record, now: int) -> tuple[Finding, ...]:
+    """What its times say about each other: the log, then the answer, then the record, and none of it in the future."""
+    found = []
+    attested, anchor = record.attested, record.anchor
+    if record.at > now + MAX_SKEW:
+        found.append(Finding("at", str(record.at), f"it is only {now}"))
+    if attested is not None and attested.at > record.at + MAX_SKEW:
+        found.append(Finding("attested.at", str(attested.at), f"the record was made at {record.at}"))
+    if attested is not None and anchor is not None and anchor.block_time > attested.at + MAX_SKEW:
+        found.append(Finding("attested.at", str(attested.at), f"its hash was allowed at {anchor.block_time} only"))
+    return tuple(found)
+
+
+def replays(nonces: Mapping[str, bytes], records: Sequence[Record]) -> dict[str, tuple[Finding, ...]]:
+    """Records behind which another record's answer stands, by name: each question had a nonce of its own."""
+    first: dict[bytes, str] = {}
+    found: dict[str, tuple[Finding, ...]] = {}
+    for record in sorted(records, key=lambda item: (item.at, item.name)):
+        owner = first.setdefault(nonces[record.name], record.name) if record.name in nonces else record.name
+        if owner != record.name:
+            found[record.name] = (Finding("attested.bundle", "", f"the same answer stands behind {owner}"),)
     return found
 
 
