@@ -12,6 +12,8 @@ import pytest
 from small_instance import AT, Instance, edited, pki
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
+from twinproof.sources.archive.entry import FIRST, link
+from twinproof.sources.archive.store import Archive
 
 COUNT = 70  # more than two chunks
 
@@ -103,6 +105,90 @@ def test_removing_the_newest_entries_is_seen_by_whoever_noted_the_head(
     assert audit(archive, made, capsys)[0] == 0
     code, document = audit(archive, made, capsys, "--head", head)
     assert (code, document["head_found"]) == (3, False)
+
+
+def noted_head(archive: Path) -> str:
+    with Archive(str(archive)) as opened:
+        return opened.head
+
+
+def chained_anew(archive: Path) -> None:
+    """What whoever can write the folder can do: every link made again, from the first entry to the last."""
+    with sqlite3.connect(archive / "index.sqlite") as database:
+        previous = FIRST
+        query = "SELECT number, added_at, source, digest, summary FROM entries ORDER BY number"
+        for row in database.execute(query).fetchall():
+            made = link((*row, previous))
+            database.execute("UPDATE entries SET previous = ?, hash = ? WHERE number = ?", (previous, made, row[0]))
+            previous = made
+
+
+BACK_DATED = "UPDATE entries SET added_at = added_at - 86400 WHERE number = 40"
+PUT_IN = """\
+INSERT INTO entries SELECT 41, added_at - 86400, 'https://put-in.example', 'x', summary, hash, hash, rest, places,
+at, version, device_id, exit_code FROM entries WHERE number = 40"""
+INSERTED = (
+    "UPDATE entries SET number = -number WHERE number > 40",
+    "UPDATE entries SET number = 1 - number WHERE number < 0",
+    PUT_IN,
+)
+SWAPPED = (
+    "UPDATE entries SET number = -1 WHERE number = 40",
+    "UPDATE entries SET number = 40 WHERE number = 41",
+    "UPDATE entries SET number = 41 WHERE number = -1",
+)
+
+
+@pytest.mark.parametrize("statements", [(BACK_DATED,), INSERTED, SWAPPED], ids=["back-dated", "put in", "swapped"])
+def test_an_entry_at_another_time_or_place_breaks_the_chain(
+    statements: tuple[str, ...], archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for statement in statements:
+        spoil(archive, statement)
+    code, document = audit(archive, made, capsys)
+    assert code == 3
+    assert {40, 41} & {item["number"] for item in document["broken"]}
+
+
+def test_an_archive_that_was_written_anew_is_seen_by_whoever_noted_the_head_and_by_nobody_else(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = noted_head(archive)
+    spoil(archive, BACK_DATED)
+    chained_anew(archive)
+    assert audit(archive, made, capsys)[0] == 0  # the chain alone says nothing about when
+    assert audit(archive, made, capsys, "--head", noted_head(archive))[0] == 0
+    code, document = audit(archive, made, capsys, "--head", head)
+    assert (code, document["head_found"]) == (3, False)
+
+
+def test_a_head_that_was_noted_early_pins_what_was_there_then(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Archive(str(archive)) as opened:
+        early = [entry.hash for entry in opened.entries()][29]
+    assert audit(archive, made, capsys, "--head", early)[0] == 0
+    spoil(archive, "UPDATE entries SET added_at = added_at - 86400 WHERE number = 20")
+    chained_anew(archive)
+    assert audit(archive, made, capsys, "--head", early)[0] == 3
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [f"DELETE FROM entries WHERE number > {COUNT - 5}", BACK_DATED, "DELETE FROM entries WHERE number = 40"],
+    ids=["the newest removed", "back-dated", "one removed"],
+)
+def test_a_journal_vouches_for_no_entry_that_the_archive_lost_since(
+    attack: str, archive: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--journal", str(tmp_path / "journal"), "--head", noted_head(archive))
+    assert audit(archive, made, capsys, *flags)[0] == 0
+    assert audit(archive, made, capsys, *flags)[0] == 0
+    spoil(archive, attack)
+    code, document = audit(archive, made, capsys, *flags)
+    assert code == 3
+    assert document["broken"]
+    assert "since the journal was written" in document["broken"][0]["what"]
 
 
 def test_a_verdict_that_changed_is_reported(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -70,7 +71,7 @@ def _results(
 ) -> Iterator[tuple[Audited, str]]:
     """Results with their entries' hashes: the journal's first, then what it lacks, written down before it counts."""
     after, previous = 0, FIRST
-    for result, entry_hash in journal.before() if journal is not None else ():
+    for result, entry_hash in _before(archive, journal) if journal is not None else ():
         after, previous = result.number, entry_hash
         yield result, entry_hash
     hashes: dict[int, str] = {}
@@ -85,6 +86,22 @@ def _results(
         if journal is not None:
             journal.add(result, entry_hash)
         yield result, entry_hash
+
+
+def _before(archive: Archive, journal: Journal) -> Iterator[tuple[Audited, str]]:
+    """The journal's results, as far as the archive still has the entries that they are about, at their places."""
+    entries, previous = archive.entries(), FIRST
+    entry = next(entries, None)
+    for result, entry_hash in journal.before():
+        while entry is not None and entry.number < result.number:
+            entry = next(entries, None)
+        if entry is None or entry.number != result.number:
+            yield replace(result, broken=result.broken or "this entry was removed since the journal was written"), ""
+            continue
+        if not entry.follows(previous) or entry.hash != entry_hash:
+            result = replace(result, broken=result.broken or "this entry was changed since the journal was written")
+        previous = entry.hash
+        yield result, entry.hash
 
 
 def _tasks(archive: Archive, after: int, previous: str, seen: Callable[[Packed], None]) -> Iterator[Task]:

@@ -107,7 +107,8 @@ def _problems(audit: Audit, style: Style) -> list[str]:
     if counts["broken"] > len(audit.broken) or counts["changed"] > len(audit.changed):
         lines.append(f"  and more; the first {MOST_NAMED} of each kind are named")
     if audit.head_found is False:
-        lines += ["", *paragraph("The hash given by --head is not in this archive: entries were removed.", style)]
+        lost = "The hash given by --head is not in this archive: entries were removed, or written anew."
+        lines += ["", *paragraph(lost, style)]
     return lines
 
 

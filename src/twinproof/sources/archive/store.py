@@ -198,7 +198,10 @@ class Archive:
             query = f"SELECT {_COLUMNS} FROM entries ORDER BY number DESC LIMIT ?"  # noqa: S608
             yield from (Entry(*row) for row in self._rows(query, (newest,)))
             return
-        yield from (packed.entry for packed in self.packed())
+        query, after = f"SELECT {_COLUMNS} FROM entries WHERE number > ? ORDER BY number LIMIT {_PAGE}", 0  # noqa: S608
+        while rows := self._rows(query, (after,)):
+            yield from (Entry(*row) for row in rows)
+            after = rows[-1][0]
 
     def packed(self, after: int = 0) -> Iterator[Packed]:
         """Every entry behind number `after`, in order."""
