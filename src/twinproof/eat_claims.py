@@ -23,7 +23,14 @@ _NAMES = {
     "tdx_xfam": "xfam",
     "tdx_report_data": "report_data",
 }
-_DEBUG = 0x01
+_BITS = {
+    "tdx_td_attributes_debug": 0,
+    "tdx_td_attributes_septve_disable": 28,
+    "tdx_td_attributes_protection_keys": 30,
+    "tdx_td_attributes_key_locker": 31,
+    "tdx_td_attributes_perfmon": 63,
+}
+"""Of the attributes as a little-endian number: Intel TDX DCAP Quoting Library API, A.3.4."""
 
 
 def eat_claims(claims: Claims) -> dict[str, object]:
@@ -32,7 +39,8 @@ def eat_claims(claims: Claims) -> dict[str, object]:
     if registers is None:
         return {}
     found: dict[str, object] = {name: _hex(registers, member) for name, member in _NAMES.items()}
-    found["tdx_td_attributes_debug"] = bool(registers.td_attributes[0] & _DEBUG)
+    attributes = int.from_bytes(registers.td_attributes, "little")
+    found |= {name: bool(attributes >> bit & 1) for name, bit in _BITS.items()}
     if claims.statement is not None:
         found["eat_nonce"] = claims.statement.eat_nonce.hex()
     return found

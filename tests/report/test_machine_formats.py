@@ -174,7 +174,13 @@ def test_the_raw_tdx_part_has_the_names_of_the_eat_profile() -> None:
     assert isinstance(eat, dict)
     assert eat["tdx_mrtd"] == registers.mrtd.hex()
     assert eat["tdx_mrconfigid"] == registers.mr_config_id.hex()
-    assert eat["tdx_td_attributes_debug"] is False
+    assert {name: value for name, value in eat.items() if name.startswith("tdx_td_attributes_")} == {
+        "tdx_td_attributes_debug": False,
+        "tdx_td_attributes_septve_disable": True,
+        "tdx_td_attributes_protection_keys": False,
+        "tdx_td_attributes_key_locker": False,
+        "tdx_td_attributes_perfmon": False,
+    }
     assert verdict.claims.statement is not None
     assert eat["eat_nonce"] == verdict.claims.statement.eat_nonce.hex()
 

@@ -98,10 +98,10 @@ def _before(archive: Archive, journal: Journal) -> Iterator[tuple[Audited, str]]
         if entry is None or entry.number != result.number:
             yield replace(result, broken=result.broken or "this entry was removed since the journal was written"), ""
             continue
-        if not entry.follows(previous) or entry.hash != entry_hash:
-            result = replace(result, broken=result.broken or "this entry was changed since the journal was written")
+        same = entry.follows(previous) and entry.hash == entry_hash
+        changed = "" if same else "this entry was changed since the journal was written"
         previous = entry.hash
-        yield result, entry.hash
+        yield replace(result, broken=result.broken or changed), entry.hash
 
 
 def _tasks(archive: Archive, after: int, previous: str, seen: Callable[[Packed], None]) -> Iterator[Task]:

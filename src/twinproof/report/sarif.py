@@ -16,12 +16,22 @@ from twinproof.report.findings import BETWEEN, Finding, findings
 from twinproof.report.outcome import Failure
 from twinproof.verdict import Status, Step
 from twinproof.verifier import Verdict
+from twinproof.wire import shown
 
 __all__ = ["sarif_report"]
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Status.FAIL: ("fail", "error"), Status.WARN: ("fail", "warning"), Status.NOT_CHECKED: ("open", "none")}
 _UNAVAILABLE = "twinproof.unavailable"
+_UNAVAILABLE_RULE: dict[str, object] = {
+    "id": _UNAVAILABLE,
+    "name": "TwinproofUnavailable",
+    "shortDescription": {"text": "every instance gave evidence"},
+    "fullDescription": {"text": "every instance gave evidence. Without it: nothing is known about this one."},
+    "help": {"text": "The message says what could not be obtained, and where."},
+    "defaultConfiguration": {"level": "error"},
+}
+_MAX_NAME = 1000
 _SAFE = ":/?#[]@!$&'()*+,;=%~-._"
 
 
@@ -33,10 +43,11 @@ def sarif_report(
     found = [finding for finding in findings(proof, verdicts) if finding.check.status is not Status.PASS]
     steps |= {finding.check.id: finding.check.step for finding in found}
     rules = [_rule(step) for step in steps.values()]
-    rules.append({"id": _UNAVAILABLE, "shortDescription": {"text": "every instance gave evidence"}})
-    places = {rule["id"]: index for index, rule in enumerate(rules)}
+    rules.append(_UNAVAILABLE_RULE)
+    places = {str(rule["id"]): index for index, rule in enumerate(rules)}
     results = [_result(finding, places[finding.check.id]) for finding in found]
-    for name, error in failures:
+    for given, error in failures:
+        name = shown(given, _MAX_NAME)  # a file's name may be no text at all
         message = " ".join(filter(None, (str(error), error.hint)))
         placed = _located(_UNAVAILABLE, ("fail", "error"), message, source=name, instance=name)
         results.append({**placed, "ruleIndex": places[_UNAVAILABLE]})
