@@ -104,7 +104,7 @@ def test_different_blocks_are_not_one_look() -> None:
 def test_another_app_contract_is_a_difference() -> None:
     first, second = chained().verdicts
     assert second.claims.chain is not None
-    other = replace(second, claims=replace(second.claims, chain=replace(second.claims.chain, app_id=APP)))
+    other = replace(second, claims=second.claims._replace(chain=replace(second.claims.chain, app_id=APP)))
     proof = compare([first, other])
     assert proof.check("compare.chain_app").status is Status.FAIL
 

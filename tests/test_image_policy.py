@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from small_boot import IMAGE
 from small_instance import Instance, edited, judge
 from twinproof import wanted
@@ -21,7 +19,7 @@ OTHER = b"\x22" * 32
 def claims(*, proved: bytes | None) -> Claims:
     found = judge(Instance().evidence()).claims
     assert found.software
-    return replace(found, software=found.software._replace(recomputed_image=proved))
+    return found._replace(software=found.software._replace(recomputed_image=proved))
 
 
 def measured(**changes: object) -> OsImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from twinproof.evidence.statement import Statement
@@ -101,8 +101,7 @@ class Software(NamedTuple):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """Each part is None until every check behind it has passed."""
 
     platform: Platform | None = None
@@ -115,17 +114,13 @@ class Claims:
     """What the app's contract allows, when it was asked and allows what was attested."""
 
     def to_json(self) -> dict[str, object]:
-        parts: dict[str, object] = {}
-        for name in ("platform", "registers", "software"):
-            part = getattr(self, name)
-            parts[name] = part.to_json() if part else None
-        parts["statement"] = (
-            {item.name: _plain(getattr(self.statement, item.name)) for item in fields(self.statement)}
-            if self.statement
-            else None
-        )
-        parts["tls_key"] = _plain(self.tls_key)
-        parts["chain"] = (
-            {item.name: _plain(getattr(self.chain, item.name)) for item in fields(self.chain)} if self.chain else None
-        )
-        return parts
+        return {
+            "platform": self.platform.to_json() if self.platform else None,
+            "registers": self.registers.to_json() if self.registers else None,
+            "software": self.software.to_json() if self.software else None,
+            "statement": _members(self.statement._asdict()) if self.statement else None,
+            "tls_key": _plain(self.tls_key),
+            "chain": _members({item.name: getattr(self.chain, item.name) for item in fields(self.chain)})
+            if self.chain
+            else None,
+        }

@@ -164,15 +164,26 @@ class Ledger:
         """
         return Line(self._plan, self._done, self._failed, step_id)
 
-    def not_checked(self, step_id: str, reason: str, *, got: str = "") -> None:
+    def holds(self, step_id: str, got: str = "", expected: str = "", parts: Parts = ()) -> None:
+        """Record a step that passed: a line of its own, for the many that have nothing more to say."""
+        if step_id in self._done:
+            raise ValueError(f"step {step_id} ran twice")
+        plan = self._plan
+        self._done[step_id] = (
+            _new(Check, (plan.steps[step_id], _PASS, "", got, expected, "", parts, ""))
+            if got or expected or parts
+            else plan.passed[step_id]
+        )
+
+    def not_checked(self, step_id: str, reason: str, *, got: str = "", expected: str = "") -> None:
         """Record that a step did not run, and why. A reason is required: nothing is skipped in silence."""
         if not reason:
             raise ValueError(f"step {step_id}: not_checked needs a reason")
         if step_id in self._done:
             raise ValueError(f"step {step_id} ran twice")
         self._done[step_id] = (
-            _new(Check, (self._plan.steps[step_id], _NOT_CHECKED, reason, got, "", "", (), ""))
-            if got
+            _new(Check, (self._plan.steps[step_id], _NOT_CHECKED, reason, got, expected, "", (), ""))
+            if got or expected
             else self._plan.not_checked(step_id, reason)
         )
 
@@ -205,13 +216,16 @@ class Ledger:
         """Whether every one of these steps ran and passed (a warning counts as passed)."""
         for step_id in step_ids:
             check = self._done.get(step_id)
-            if check is None or not check.passed:
+            if check is None:
+                return False
+            status = check.status
+            if status is not _PASS and status is not _WARN:
                 return False
         return True
 
     def failed(self, prefix: str) -> bool:
         """Whether any step whose id starts with `prefix` ran and failed."""
-        return any(step_id.startswith(prefix) for step_id in self._failed)
+        return bool(self._failed) and any(step_id.startswith(prefix) for step_id in self._failed)
 
     def checks(self) -> tuple[Check, ...]:
         """Every step of the plan, in the plan's order, whether it ran or not."""

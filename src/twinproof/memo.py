@@ -84,6 +84,13 @@ def remembered(parse: Callable[Arguments, Result]) -> Callable[Arguments, Result
 
     @wraps(parse)
     def recalled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return parse(*args, **kwargs) if kwargs else memo.recall(cast("Key", args), lambda: parse(*args, **kwargs))
+        if kwargs:
+            return parse(*args, **kwargs)
+        key = cast("Key", args)
+        found = memo.find(key)
+        if found is None:
+            found = parse(*args, **kwargs)
+            memo.keep(key, found)
+        return cast("Result", found)
 
     return recalled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from twinproof.dcap.attributes import check_report_attributes
 from twinproof.dcap.levels import Evaluation
 from twinproof.dcap.tcb import OUT_OF_DATE, TcbStatus
@@ -28,14 +30,18 @@ def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger, *, at: 
 
 def _check_status(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int) -> None:
     """For TD 1.5 the TCB of launch and the current one are both held against the policy."""
+    current, statuses = appraisal.current, policy.accepted_tcb_statuses
+    accepted = _listed(statuses)
+    if appraisal.tcb_status in statuses and (current is None or current.status in statuses):
+        ledger.holds("policy.tcb_status", str(appraisal.tcb_status), accepted)
+        return
     judged = [("", appraisal.tcb_status, appraisal.launch)]
-    if appraisal.current is not None:
-        judged.append(("current ", appraisal.current.status, appraisal.current))
-    accepted = ", ".join(sorted(policy.accepted_tcb_statuses))
+    if current is not None:
+        judged.append(("current ", current.status, current))
     with ledger.line("policy.tcb_status") as entry:
         entry.got, entry.expected = appraisal.tcb_status.value, accepted
         for which, status, evaluation in judged:
-            if status in policy.accepted_tcb_statuses:
+            if status in statuses:
                 continue
             grace = _grace(status, evaluation, policy, at)
             if not grace:
@@ -48,6 +54,11 @@ def _check_status(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int)
             entry.warning = f"{which}{status.value}, accepted for {grace} more days by the policy's grace period"
 
 
+@lru_cache(maxsize=64)
+def _listed(statuses: frozenset[TcbStatus]) -> str:
+    return ", ".join(sorted(statuses))
+
+
 def _grace(status: TcbStatus, evaluation: Evaluation, policy: Policy, at: int) -> int:
     """Days that are left, at least 1; 0 when there is no grace. Each part that is out of date has its own period."""
     if status not in OUT_OF_DATE or evaluation.without_age not in policy.accepted_tcb_statuses:
@@ -58,7 +69,8 @@ def _grace(status: TcbStatus, evaluation: Evaluation, policy: Policy, at: int) -
 
 
 def _check_advisories(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
-    names = set(appraisal.launch.advisory_ids) | set(appraisal.current.advisory_ids if appraisal.current else ())
+    current = appraisal.current
+    names = {*appraisal.launch.advisory_ids, *(current.advisory_ids if current is not None else ())}
     if not policy.refused_advisories and policy.tolerated_advisories is None:
         found = f"the platform has {', '.join(sorted(names))}" if names else "the platform has none"
         ledger.not_checked("policy.advisories", f"no advisory is refused by name; {found}")
@@ -74,19 +86,24 @@ def _check_advisories(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> N
 
 def _check_evaluation(appraisal: Appraisal, policy: Policy, ledger: Ledger) -> None:
     number, minimum = appraisal.tcb_evaluation_data_number, policy.minimum_tcb_evaluation_data_number
+    got, expected = str(number), f"at least {minimum}"
+    if minimum == 0:
+        reason = f"no minimum was set; the collateral is of TCB recovery {number}"
+        ledger.not_checked("policy.tcb_evaluation", reason, got=got, expected=expected)
+        return
     with ledger.line("policy.tcb_evaluation") as entry:
-        entry.got, entry.expected = str(number), f"at least {minimum}"
-        if minimum == 0:
-            entry.not_checked = f"no minimum was set; the collateral is of TCB recovery {number}"
+        entry.got, entry.expected = got, expected
         if number < minimum:
-            raise Refused("the collateral is of an older TCB recovery", got=str(number), expected=f"at least {minimum}")
+            raise Refused("the collateral is of an older TCB recovery", got=got, expected=expected)
 
 
 def _check_collateral_age(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int) -> None:
     age, limit = at - appraisal.oldest_document, policy.max_collateral_age
+    days = f"{age // DAY} days"
+    if limit is None:
+        ledger.not_checked("policy.collateral_age", "no maximum was set", got=days)
+        return
     with ledger.line("policy.collateral_age") as entry:
-        entry.got = f"{age // DAY} days"
-        if limit is None:
-            entry.not_checked = "no maximum was set"
-        elif age > limit:
+        entry.got = days
+        if age > limit:
             raise Refused("the collateral is too old", got=f"{age} s", expected=f"at most {limit} s")

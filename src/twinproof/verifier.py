@@ -11,173 +11,30 @@ Each part runs only on what the parts before it accepted; what did not run says 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Never
 
 from twinproof import wanted
-from twinproof.chain import plan as chain
 from twinproof.chain_question import check_on_chain
-from twinproof.claims import Claims, Platform, Registers, Software
+from twinproof.claims import Claims, Software
+from twinproof.claims_of import platform_of, registers_of, software_of
 from twinproof.dcap import second_opinion
 from twinproof.dcap import verify as dcap
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.second_opinion import SecondOpinion, check_second_opinion
 from twinproof.dstack import verify as dstack
-from twinproof.eat_claims import eat_claims
 from twinproof.errors import UsageError
 from twinproof.evidence import carrier, channel, checks
-from twinproof.evidence.channel import ChannelBinding
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.evidence.statement import Statement
-from twinproof.ledger import Ledger, Plan
+from twinproof.instance_verdict import NOT_APPLICABLE, PLAN, REQUIRED_BUT, Verdict
+from twinproof.ledger import Ledger
 from twinproof.memo import Memo
-from twinproof.names import unconfirmed
 from twinproof.platform_policy import check_platform
-from twinproof.policy import Machine, Policy
+from twinproof.policy import Policy
 from twinproof.tdx.report import TdReport
-from twinproof.verdict import Check, Question, Status
-from twinproof.wire import shown
+from twinproof.verdict import Check, Status
 
 __all__ = ["PLAN", "Verdict", "Verifier"]
-
-PLAN = Plan(
-    (
-        *carrier.PLAN,
-        *dcap.PLAN,
-        *second_opinion.PLAN,
-        *checks.PLAN,
-        *channel.PLAN,
-        *dstack.PLAN,
-        *chain.PLAN,
-        *wanted.PLAN,
-    )
-)
-ESSENTIAL = frozenset(step.id for step in (*carrier.PLAN, *dcap.PLAN))
-SCHEMA = "twinproof/verdict/v1"
-_PASS, _WARN, _FAIL = Status.PASS, Status.WARN, Status.FAIL
-NOT_APPLICABLE, REQUIRED_BUT = "not applicable", "required, but "
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one instance's evidence is worth at `at` (unix seconds, UTC), check by check."""
-
-    source: str
-    at: int
-    root: TrustRoot
-    policy: Policy
-    checks: tuple[Check, ...]
-    claims: Claims
-    evidence: Evidence
-    machine: Machine | None = None
-
-    def __bool__(self) -> Never:
-        raise TypeError("a verdict is not a yes or no: ask for .genuine, .accepted or .checks")
-
-    @property
-    def title(self) -> str:
-        """A short name for reports; `source` tells apart what has the same one."""
-        return self.machine.title if self.machine else self._unconfirmed
-
-    @property
-    def name(self) -> str:
-        """The same without the region, for sentences."""
-        return self.machine.name if self.machine else self._unconfirmed
-
-    @property
-    def _unconfirmed(self) -> str:
-        return unconfirmed(self.source, [label for machine in self.policy.machines for label in machine.labels])
-
-    @property
-    def genuine(self) -> bool:
-        """Every check on the quote passed, and no check on its log or its statement failed."""
-        for check in self.checks:
-            status = check.status
-            if status is _PASS or status is _WARN:
-                continue
-            if check.step.id in ESSENTIAL and not _not_applicable(check):
-                return False
-            if status is _FAIL and _disproves(check):
-                return False
-        return True
-
-    @property
-    def accepted(self) -> bool:
-        """Genuine, and nothing that was wanted is missing."""
-        return self.genuine and not self.failures
-
-    @property
-    def fresh(self) -> bool:
-        """The quote answers the nonce of the evidence's challenge, and is judged at the time of that answer."""
-        return self.check("policy.fresh").status is Status.PASS
-
-    @property
-    def channel_binding(self) -> ChannelBinding:
-        """What is proved about the TLS connection: never that a session is bound."""
-        passed = self.genuine and self.check("evidence.tls_key").passed
-        return channel.channel_binding(self.evidence, self.claims.tls_key, tls_key_passed=passed)
-
-    @property
-    def simulated(self) -> bool:
-        return not self.root.is_intel
-
-    @property
-    def tcb_status(self) -> str | None:
-        return self.claims.platform.tcb_status if self.claims.platform else None
-
-    @property
-    def advisory_ids(self) -> tuple[str, ...]:
-        return self.claims.platform.advisory_ids if self.claims.platform else ()
-
-    @property
-    def failures(self) -> tuple[Check, ...]:
-        return tuple([check for check in self.checks if check.status is _FAIL])
-
-    def check(self, step_id: str) -> Check:
-        return next(check for check in self.checks if check.id == step_id)
-
-    @property
-    def exit_code(self) -> int:
-        """0 genuine and accepted, 3 not genuine, 4 genuine but not what was wanted."""
-        return 0 if self.accepted else 4 if self.genuine else 3
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "schema": SCHEMA,
-            "source": self.source,
-            "machine": self.machine.title if self.machine else None,
-            "stored": self.evidence.stored,
-            "at": self.at,
-            "genuine": self.genuine,
-            "accepted": self.accepted,
-            "fresh": self.fresh,
-            "channel_binding": self.channel_binding.value,
-            "simulated_hardware": self.simulated,
-            "trust_root": {"name": self.root.name, "sha256": self.root.fingerprint},
-            "policy": {
-                "profile": self.policy.profile,
-                "digest": self.policy.digest,
-                "weakenings": list(self.policy.weakenings),
-            },
-            "tcb_status": self.tcb_status,
-            "advisory_ids": list(self.advisory_ids),
-            "claims": self.claims.to_json(),
-            "eat": eat_claims(self.claims),
-            "checks": [check.to_json() for check in self.checks],
-        }
-
-
-def _not_applicable(check: Check) -> bool:
-    """It has nothing to look at; requiring it all the same asks for more than being genuine."""
-    refused = check.status is Status.FAIL and check.error == "Refused"
-    reason = check.reason.removeprefix(REQUIRED_BUT) if refused else check.reason
-    return (refused or check.status is Status.NOT_CHECKED) and reason.startswith(NOT_APPLICABLE)
-
-
-def _disproves(check: Check) -> bool:
-    """A failure of this kind says that the evidence is not genuine, and not only that it is not what was wanted."""
-    return check.step.question is Question.GENUINE and check.error != "Refused"
 
 
 class Verifier:
@@ -240,7 +97,7 @@ class Verifier:
             )
             channel.check_tls_key(evidence, carried.ra_tls, statement, ledger)
             if isinstance(report, TdReport):
-                registers = _registers(report)
+                registers = registers_of(report)
                 software = self._software(carried, appraisal, report, statement, ledger)
             else:
                 for step in dstack.PLAN:
@@ -250,9 +107,9 @@ class Verifier:
             if ledger.failed("evidence.") or not ledger.passed("evidence.agreement"):
                 statement = None  # what was not bound, or is the word of something that was not measured, is no claim
             tls_key = channel.attested_tls_key(carried.ra_tls, statement, ledger)
-            claims = Claims(_platform(appraisal), registers, software, statement, tls_key)
+            claims = Claims(platform_of(appraisal), registers, software, statement, tls_key)
             allowed = check_on_chain(evidence, claims, self.policy, ledger, at=at)
-            claims = replace(claims, chain=allowed) if allowed is not None else claims
+            claims = claims._replace(chain=allowed) if allowed is not None else claims
         machine = wanted.machine_of(self.policy, evidence, claims)
         if appraisal is not None:
             wanted.check_pins(claims, evidence, machine, self.policy, ledger, at=at)
@@ -304,17 +161,7 @@ class Verifier:
         )
         if not agreed or not certified:
             return None
-        return Software(
-            app_id=boot.app_id,
-            compose_hash=boot.compose_hash,
-            instance_id=boot.instance_id,
-            os_image_hash=appraisal.os_image_hash,
-            recomputed_image=appraisal.recomputed_image,
-            key_provider_name=boot.key_provider.name,
-            key_provider_id=boot.key_provider.id,
-            mr_aggregated=appraisal.mr_aggregated,
-            app_events=tuple(shown(event.event, 100) for event in boot.app_events),
-        )
+        return software_of(appraisal)
 
     def _demand(self, check: Check) -> Check:
         """A required check that did not run is a failure of what was wanted, not of the evidence.
@@ -324,38 +171,3 @@ class Verifier:
         if check.id in self._required and check.status is Status.NOT_CHECKED:
             return check._replace(status=Status.FAIL, reason=f"{REQUIRED_BUT}{check.reason}", error="Refused")
         return check
-
-
-def _platform(appraisal: dcap.Appraisal) -> Platform:
-    current = appraisal.current_tcb_status
-    return Platform(
-        tee=appraisal.quote.tee,
-        quote_version=appraisal.quote.header.version,
-        fmspc=appraisal.pck.fmspc,
-        pck_ca=appraisal.pck_ca,
-        device_id=appraisal.device_id,
-        tcb_status=appraisal.tcb_status.value,
-        current_tcb_status=current.value if current else None,
-        advisory_ids=appraisal.advisory_ids,
-        tcb_date=appraisal.tcb_date,
-        tcb_evaluation_data_number=appraisal.tcb_evaluation_data_number,
-        collateral_issued=appraisal.latest_issue,
-        collateral_expires=appraisal.earliest_expiration,
-    )
-
-
-def _registers(report: TdReport) -> Registers:
-    return Registers(
-        mrtd=report.mrtd,
-        rtmr0=report.rtmr0,
-        rtmr1=report.rtmr1,
-        rtmr2=report.rtmr2,
-        rtmr3=report.rtmr3,
-        mr_config_id=report.mr_config_id,
-        mrseam=report.mrseam,
-        mrsignerseam=report.mrsignerseam,
-        tee_tcb_svn=report.tee_tcb_svn,
-        td_attributes=report.td_attributes,
-        xfam=report.xfam,
-        report_data=report.report_data,
-    )

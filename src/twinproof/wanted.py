@@ -138,17 +138,13 @@ def check_pins(
     elif evidence.stored and policy.required & {"fresh", "policy.fresh"}:
         ledger.not_checked("policy.fresh", STORED)
     else:
-        with ledger.line("policy.fresh"):
-            pass
+        ledger.holds("policy.fresh")
     check_image(claims, policy, ledger)
-    for name, got, expected in (
-        ("compose_hash", software and software.compose_hash, pins.compose_hash),
-        ("version", statement and statement.version, pins.version),
-        ("git_sha", statement and statement.git_sha, pins.git_sha),
-        ("app_id", software and software.app_id, pins.app_id),
-    ):
-        _check_pin(name, got, () if expected is None else (expected,), ledger)
-    _check_pin("kms_root", _kms_root(claims), policy.allowed_kms_roots, ledger)
+    _check_pin("compose_hash", software and software.compose_hash, pins.compose_hash, ledger)
+    _check_pin("version", statement and statement.version, pins.version, ledger)
+    _check_pin("git_sha", statement and statement.git_sha, pins.git_sha, ledger)
+    _check_pin("app_id", software and software.app_id, pins.app_id, ledger)
+    _check_one_of("kms_root", _kms_root(claims), policy.allowed_kms_roots, ledger)
 
 
 def _kms_root(claims: Claims) -> bytes | None:
@@ -158,7 +154,11 @@ def _kms_root(claims: Claims) -> bytes | None:
     return bytes.fromhex(software.key_provider_id)
 
 
-def _check_pin(name: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
+def _check_pin(name: str, got: bytes | str | None, pin: bytes | str | None, ledger: Ledger) -> None:
+    _check_one_of(name, got, () if pin is None else (pin,), ledger)
+
+
+def _check_one_of(name: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
     step_id = f"policy.{name}"
     if not allowed:
         ledger.not_checked(step_id, "not pinned" if got else "not pinned, and not shown", got=_text(got or ""))
@@ -181,16 +181,18 @@ def _check_clock(claims: Claims, evidence: Evidence, policy: Policy, ledger: Led
     if claims.statement is None or evidence.fetched_at is None:
         ledger.not_checked("policy.clock", "there is no statement with a time, or no time of collection")
         return
-    with ledger.line("policy.clock") as entry:
-        skew = claims.statement.issued_at - evidence.fetched_at
-        entry.got, entry.expected = f"{skew:+d} s", f"at most {policy.max_clock_skew} s"
-        if abs(skew) > policy.max_clock_skew:
-            raise Refused(
-                "the statement's time and the collector's clock are too far apart",
-                got=f"{skew:+d} s",
-                expected=f"at most {policy.max_clock_skew} s",
-                hint="one of the two clocks is wrong, or the evidence is older than it says",
-            )
+    skew, limit = claims.statement.issued_at - evidence.fetched_at, policy.max_clock_skew
+    got, expected = f"{skew:+d} s", f"at most {limit} s"
+    if abs(skew) <= limit:
+        ledger.holds("policy.clock", got, expected)
+        return
+    with ledger.line("policy.clock"):
+        raise Refused(
+            "the statement's time and the collector's clock are too far apart",
+            got=got,
+            expected=expected,
+            hint="one of the two clocks is wrong, or the evidence is older than it says",
+        )
 
 
 def _check_statement_age(claims: Claims, policy: Policy, ledger: Ledger, at: int) -> None:
@@ -212,6 +214,8 @@ def machine_of(policy: Policy, evidence: Evidence, claims: Claims) -> Machine | 
     The last only where it can be held against a device id, which it then contradicts; the URL of a file, which is its
     maker's word, likewise.
     """
+    if not policy.machines:
+        return None
     source, url = evidence.source, evidence.source.rstrip("/")
     pinned = [machine for machine in policy.machines if machine.device_id is not None]
     believed = pinned if evidence.stored else policy.machines

@@ -249,8 +249,7 @@ def test_version_2_is_recomputed_or_says_what_is_missing(monkeypatch: pytest.Mon
 
 def test_version_2_over_an_app_id_that_an_old_guest_does_not_measure_is_not_held_against_it() -> None:
     measured = read_boot(parse_event_log(Boot().log()))
-    derived = replace(
-        measured,
+    derived = measured._replace(
         app_id=measured.compose_hash[:20],
         key_provider=KeyProvider("none", "", b'{"name":"none","id":""}'),
     )

@@ -129,7 +129,7 @@ def test_the_key_of_a_deployment_holds_all_that_is_read_of_a_boot() -> None:
     assert key is not None
     for name, value in changed.items():
         assert get_type_hints(type(boot))[name]
-        assert deployment_key(report, log, VM_CONFIG, COMPOSE, replace(boot, **{name: value})) != key  # type: ignore[arg-type]
+        assert deployment_key(report, log, VM_CONFIG, COMPOSE, boot._replace(**{name: value})) != key  # type: ignore[arg-type]
     for register in ("mrtd", "rtmr0", "rtmr1", "rtmr2", "mr_config_id"):
         other = report._replace(**{register: b"\x03" + b"\xff" * 47})  # type: ignore[arg-type]
         assert deployment_key(other, log, VM_CONFIG, COMPOSE, boot) != key

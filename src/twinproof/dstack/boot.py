@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from twinproof.dstack.event_log import Event, EventLog
 from twinproof.dstack.key_provider import KeyProvider, parse_key_provider
@@ -112,8 +113,7 @@ GENERATIONS: dict[str, tuple[_Place, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """The measured identity. `generations` names the guest versions whose order of events this log has."""
 
     app_id: bytes

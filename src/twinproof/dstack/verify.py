@@ -10,8 +10,7 @@ then known, so each is answered even when another fails.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from twinproof.dstack.app_compose import AppCompose
 from twinproof.dstack.boot import Boot, read_boot
@@ -69,8 +68,7 @@ OF_THE_DEPLOYMENT = tuple(
 NO_GUEST_INFO = "no Info answer of the guest agent in this evidence"
 
 
-@dataclass(frozen=True, slots=True)
-class DstackAppraisal:
+class DstackAppraisal(NamedTuple):
     """What was measured. Hashes are 32 bytes."""
 
     boot: Boot

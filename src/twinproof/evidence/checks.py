@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from twinproof.errors import Contradiction, Forged, Stale
 from twinproof.evidence.evidence import Evidence
-from twinproof.evidence.nonce import challenge_for
+from twinproof.evidence.nonce import nonce_for
 from twinproof.evidence.statement import DOMAIN, Statement, expected_report_data, parse_statement
 from twinproof.ledger import Ledger, Line
 from twinproof.verdict import Step
@@ -50,6 +50,7 @@ PLAN = (
     ),
 )
 
+_DOMAIN = DOMAIN.decode()
 NO_STATEMENT = "this instance serves no statement of the toy example's form"
 NO_CHALLENGE = "no nonce was sent: there is no nonce endpoint, or this is a file without a challenge"
 
@@ -80,7 +81,7 @@ def check_binding(
         ledger.not_checked("evidence.nonce", NO_CHALLENGE)
         return None
     with ledger.line("evidence.report_data") as line:  # 1
-        line.explain("hashed", "SHA-512 over ", DOMAIN.decode(), evidence.statement)
+        line.explain("hashed", "SHA-512 over ", _DOMAIN, evidence.statement)
         expected = expected_report_data(evidence.statement)
         line.got, line.expected = report_data.hex(), expected.hex()
         if report_data != expected:
@@ -104,7 +105,7 @@ def _check_nonce(evidence: Evidence, statement: Statement, entry: Line) -> None:
     if challenge is None:
         entry.not_checked = NO_CHALLENGE
         return
-    derived = challenge_for(challenge.session, challenge.index, challenge.url).nonce
+    derived = nonce_for(challenge.session, challenge.index, challenge.url)
     entry.explain(
         "derived", "SHA-256(", challenge.session, f" || {challenge.index:08x} || {challenge.url}) = ", derived
     )
@@ -163,6 +164,9 @@ def check_agreement(
     if statement is None:
         ledger.not_checked("evidence.agreement", NO_STATEMENT)
         return True
+    if (statement.compose_hash, statement.app_id, statement.instance_id) == (compose_hash, app_id, instance_id):
+        ledger.holds("evidence.agreement")
+        return True
     with ledger.line("evidence.agreement"):
         for name, stated, measured in (
             ("compose_hash", statement.compose_hash, compose_hash),
@@ -176,5 +180,4 @@ def check_agreement(
                     got=stated.hex() or "empty",
                     expected=measured.hex() or "empty",
                 )
-        return True
     return False

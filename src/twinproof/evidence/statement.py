@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.wire import LAST_SECOND, Fields, parse_object, shown, unhex
@@ -46,9 +45,7 @@ _AS_SERVED = re.compile(
 _MAX_CHARS = 100
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """Parsed members. `issued_at` is unix seconds by the CVM's clock; ids and hashes are raw bytes."""
 
     version: str

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinproof.dstack.unmeasured import OPEN_CODE
+from twinproof.instance_verdict import NOT_APPLICABLE, Verdict
 from twinproof.verdict import Check, Status
-from twinproof.verifier import NOT_APPLICABLE, Verdict
 
 __all__ = ["LINKS", "Link", "LinkState", "link_of", "link_states"]
 
