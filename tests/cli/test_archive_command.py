@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from published_schemas import errors
 from small_instance import AT, Instance, edited, pki
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
@@ -51,7 +52,9 @@ def root(made: Path) -> list[str]:
 def audit(archive: Path, made: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, dict[str, Any]]:
     capsys.readouterr()
     code = main(["audit", str(archive), *root(made), "--jobs", "2", "--json", *flags])
-    return code, json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)
+    assert list(errors("audit.v1", document)) == []
+    return code, document
 
 
 def spoil(archive: Path, statement: str) -> None:

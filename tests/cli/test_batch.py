@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from published_schemas import errors
 from small_instance import AT, Instance, devnet_collateral, edited, pki
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
@@ -69,7 +70,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[
     code = main(["verify", "--json", "--jobs", "2", *arguments])
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
-    return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
+    lines = [json.loads(line) for line in captured.out.splitlines()]
+    for line in lines:
+        assert list(errors(str(line["schema"]).removeprefix("twinproof/").replace("/", "."), line)) == []
+    return code, lines, captured.err
 
 
 def test_every_item_of_a_directory_has_its_own_exit_code_in_order(

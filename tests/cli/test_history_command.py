@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lying_node import lying
+from published_schemas import errors
 from told_app import COMPOSES, DEVICE, HASHES, Told, publish, told_app
 from twinproof.chain.contracts import APP_IMPLEMENTATION
 from twinproof.chain.storage_layout import IMPLEMENTATION
@@ -67,6 +68,7 @@ def test_the_whole_past_is_told(
 ) -> None:
     assert main(ask(told, "--json", "--published", str(published), *flags)) == 4
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("history.v1", document)) == []
     versions = {item["compose_hash"]: item for item in document["versions"]}
     assert [item["versions"] for item in document["versions"]] == [["1.0.0"], ["1.1.0"], [], ["1.2.0"]]
     assert versions["0x" + HASHES["1.0.0"].hex()]["allowed_now"] is False
@@ -122,6 +124,7 @@ def test_what_is_not_final_is_pending_with_its_depth(
     command = ["history", "0x" + app.address.hex(), "--chain", told.chain.url, "--kms", "0x" + told.kms.address.hex()]
     main([*command, "--published", str(published), "--json"])
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("history.v1", document)) == []
     assert [item["versions"] for item in document["versions"]] == [["1.0.0"]]
     assert {item["depth"] for item in document["pending"]} == {3}
     main([*command, "--published", str(published)])
@@ -137,6 +140,7 @@ def test_a_dark_hash_that_boots_before_its_block_is_final_is_no_yes(
     command = ["history", "0x" + app.address.hex(), "--chain", told.chain.url, "--kms", "0x" + told.kms.address.hex()]
     assert main([*command, "--published", str(published), "--json"]) == 4
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("history.v1", document)) == []
     assert document["all_published"] is False
     assert [item["compose_hash"] for item in document["findings"] if item["kind"] == "dark"] == [told.dark.hex()]
 
@@ -150,6 +154,7 @@ def test_code_that_is_not_known_makes_the_answer_unknown(
     command = ["history", "0x" + app.address.hex(), "--chain", told.chain.url, "--kms", "0x" + told.kms.address.hex()]
     assert main([*command, "--published", str(published), "--json"]) == 4
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("history.v1", document)) == []
     assert document["all_published"] is None
     assert "opaque" in [finding["kind"] for finding in document["findings"]]
 
@@ -196,6 +201,7 @@ def test_an_app_of_the_first_generation_names_who_acted_by_its_transactions(
     command = ["history", "0x" + app.address.hex(), "--chain", told.chain.url, "--kms", "0x" + kms.address.hex()]
     assert main([*command, "--published", str(published), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("history.v1", document)) == []
     actors = {span["since"]["actor"] for item in document["versions"] for span in item["spans"]}
     assert actors == {"0x" + kms.owner.address.hex()}
 
@@ -232,6 +238,7 @@ def test_a_dark_hash_that_one_endpoint_hides_is_shown_by_another(
         urls = f"{url},{honest},{told.chain.url}"
         assert main(ask(told, "--proof", "--json", "--published", str(published), url=urls)) == 4
         document = json.loads(capsys.readouterr().out)
+        assert list(errors("history.v1", document)) == []
     assert [item["dark"] for item in document["versions"]] == [False, False, True, False]
     (caught,) = document["dissent"]
     assert caught["endpoint"] == url.removeprefix("http://")
@@ -266,6 +273,7 @@ def test_a_log_that_begins_after_the_creation_gives_no_yes(
     assert json.loads(capsys.readouterr().out)["all_published"] is True
     assert main([*command, "--from-block", str(first + 1)]) == 4
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("history.v1", document)) == []
     assert document["all_published"] is None
     assert "incomplete" in [finding["kind"] for finding in document["findings"]]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from published_schemas import errors
 from twinproof.cli.main import main
 from twinproof_devnet.kms import Kms
 
@@ -79,6 +80,7 @@ def test_without_a_root_it_is_exit_4_and_shows_the_root_as_recovered(
 def test_json_has_every_check_and_only_json_is_on_stdout(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["key", answer, *flags(), "--purpose", "mail", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("key.v1", document)) == []
     assert (document["schema"], document["proved"], document["exit_code"]) == ("twinproof/key/v1", True, 0)
     assert document["checks"][0]["id"] == "keys.format"
     assert document["recovered_kms_root"] == document["pinned_kms_root"] == kms().root_public_key.hex()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from lying_node import Lie, lying
+from published_schemas import errors
 from twinproof.chain.power import Holder, HolderKind, Power, power_sentence
 from twinproof.cli.main import main
 from twinproof.keccak import keccak256
@@ -43,6 +44,7 @@ def told(
     command = ["power", "0x" + app.address.hex(), "--chain", url or app.chain.url, "--kms", "0x" + kms.address.hex()]
     assert main([*command, "--no-cache", *flags, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("power.v1", document)) == []
     assert all(fact["shown_by"] for fact in document["facts"])
     return {fact["name"]: (fact["answer"], fact["concern"]) for fact in document["facts"]}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from published_schemas import errors
 from small_instance import edited, pki, twins
 from twinproof.cli.main import main
 from twinproof.errors import Unavailable
@@ -55,6 +56,7 @@ def watching(files: list[Path], *flags: str) -> Iterator[subprocess.Popen[str]]:
 def line(process: subprocess.Popen[str]) -> dict[str, object]:
     assert process.stdout is not None
     found: dict[str, object] = json.loads(process.stdout.readline())
+    assert list(errors("change.v1#/$defs/round", found)) == []
     return found
 
 
@@ -71,6 +73,7 @@ def test_a_change_is_told_once_and_the_evidence_of_every_round_is_kept(files: li
         assert process.wait(timeout=60) == 3
     assert [item["changed"] for item in rest].count(True) == 1
     (message,) = [json.loads(text) for text in told.read_text(encoding="utf-8").splitlines()]
+    assert list(errors("change.v1", message)) == []
     assert message["before"]["outcome"] == "PROOF COMPLETE"
     assert message["now"]["exit_code"] == 3
     assert "dstack.compose_hash" in message["now"]["failed"]

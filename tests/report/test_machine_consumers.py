@@ -14,6 +14,7 @@ from sigstore.dsse import Statement
 from sigstore.errors import Error
 
 from npm_package import NPM, installed
+from published_schemas import errors
 from small_instance import Instance, edited, judge, twins, verifier
 from twinproof.comparison import Proof, compare
 from twinproof.errors import Malformed, Unavailable
@@ -113,6 +114,7 @@ def test_a_summary_is_an_in_toto_statement_with_every_member_that_slsa_wants(
     text = statement_bytes(vsa_statement(proof, verdicts, failures, version="1.2.3"))
     Statement(text)
     document = json.loads(text)
+    assert list(errors("vsa.v1", document)) == []
     assert document["predicateType"] == "https://slsa.dev/verification_summary/v1"
     predicate = document["predicate"]
     uri = re.compile(r"[a-z][a-z0-9+.-]*:\S+")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
+from published_schemas import errors, schemas
 from small_instance import Instance, edited, judge, pki, twins, verifier
 from twinproof.cli.main import main
 from twinproof.comparison import compare
@@ -18,22 +17,6 @@ from twinproof.evidence import bundle
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Origin
 from twinproof.verdict import Status
-
-SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
-
-
-def schemas() -> dict[str, Any]:
-    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in SCHEMAS.iterdir()}
-
-
-def errors(name: str, document: object) -> Iterator[str]:
-    known = schemas()
-    registry: Registry[Any] = Registry().with_resources(
-        (schema["$id"], Resource.from_contents(schema)) for schema in known.values()
-    )
-    validator = Draft202012Validator(known[name], registry=registry)
-    for error in validator.iter_errors(document):
-        yield f"{error.json_path}: {error.message[:200]}"
 
 
 def plain(document: object) -> Any:
