@@ -7,39 +7,50 @@ cloud stands in tests/deploying; here is the smallest thing that makes each fail
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import inspect
 import json
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deployment_records import APP_ID, AT, DEVICES, failed, mined, mined_for, record
 from historical_table import SIGNED
 from live_instance import Live, live_instance
+from loopback import http_answer, serving
+from toy_repository import BRANCH, toy_repository
 from twinproof.cli.main import build_parser
 from twinproof.deployments.anchor import anchor_of
 from twinproof.deployments.check import assess, cross_check
-from twinproof.deployments.cloud_answers import Cvm, KmsInfo, Node
-from twinproof.deployments.documents import documents
+from twinproof.deployments.cloud_answers import Cvm, KmsInfo, Node, Pending
+from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.facts import Release, printable_reason
 from twinproof.deployments.facts import failed as failed_record
 from twinproof.deployments.plan import Action, Proposal, Target, check_kms, check_proposal, node_of
 from twinproof.deployments.record import parse_record
 from twinproof.deployments.standing import Standing, rows
 from twinproof.deployments.table import INTRODUCTION, render
-from twinproof.errors import Malformed, Refused, Unavailable, UsageError
+from twinproof.errors import Malformed, Refused, TwinproofError, Unavailable, UsageError
 from twinproof.policy import Machine
 from twinproof.release.app_compose import render as render_compose
 from twinproof.release.compose_check import check_app_compose
 from twinproof.release.compose_settings import ComposeSettings
 from twinproof.release.versions import Version
-from twinproof.sources import phala_cloud, record_push
+from twinproof.sources.deployment_records import Recorded
+from twinproof.sources.git import Git
+from twinproof.sources.http import HttpClient
+from twinproof.sources.phala_cloud import ApiKey, PhalaCloud
+from twinproof.sources.record_push import Change, push_records
+from workflow_scripts import WORKFLOWS, Script, jobs, scripts, secret_of, texts
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+SCRIPTS = tuple(scripts())
 TEMPLATE = (ROOT / "enclave" / "docker-compose.yml").read_text(encoding="utf-8")
 SETTINGS = ComposeSettings(file="enclave/docker-compose.yml", image="ghcr.io/example/toy-example", name="toy-example")
 IMAGE = f"sha256:{'ab' * 32}"
@@ -71,11 +82,6 @@ def options(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
             yield action
 
 
-def workflow_text() -> str:
-    assert WORKFLOWS
-    return "\n".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
-
-
 def test_01_the_hash_of_docker_compose_yml_recorded_as_the_compose_hash(live: Live) -> None:
     made = live.record()
     assert made.attested is not None
@@ -94,8 +100,6 @@ def test_02_the_first_64_hex_digits_of_a_log_taken_for_the_transaction(live: Liv
     for first_match in (log.topics[0], log.data):
         edited = replace(made, anchor=replace(made.anchor, transaction=first_match))
         assert live.findings(edited) == ["onchain.transaction"]
-    for path in (ROOT / "src" / "twinproof" / "deployments").glob("*.py"):
-        assert "subprocess" not in path.read_text(encoding="utf-8")
 
 
 def test_03_the_start_of_a_signed_transaction_recorded_as_its_hash() -> None:
@@ -178,12 +182,38 @@ def test_10_the_machine_was_a_label_and_no_node_was_selected(live: Live) -> None
 
 
 def test_11_deleted_before_each_deployment() -> None:
-    """There is no way to delete anything, and an instance that exists is updated in place."""
-    source = Path(phala_cloud.__file__).read_text(encoding="utf-8")
-    assert '"DELETE"' not in source
-    assert not [name for name in dir(phala_cloud.PhalaCloud) if re.search("delete|remove|stop|destroy", name)]
+    """All that the client can ask of the service, asked: nothing is deleted, stopped or started over."""
+    sent: list[str] = []
+
+    def answer(connection: socket.socket, head: bytes) -> None:
+        sent.append(head.split(b"\r\n", 1)[0].decode())
+        connection.sendall(http_answer(b"{}"))
+
+    app, pending = bytes(20), Pending(HASH, bytes(32), None, "token", None)
+    with serving(answer) as url:
+        cloud = PhalaCloud(f"{url}/api/v1", ApiKey("phak_of-nobody"), HttpClient(), pause=lambda _: None)
+        calls: dict[str, Callable[[], object]] = {
+            "nodes": cloud.nodes,
+            "cvm": lambda: cloud.cvm("a"),
+            "cvms_of": lambda: cloud.cvms_of(app),
+            "apps_named": lambda: cloud.apps_named("a"),
+            "env_key": lambda: cloud.env_key("a", app),
+            "provision": lambda: cloud.provision({}),
+            "commit": lambda: cloud.commit({}),
+            "propose_update": lambda: cloud.propose_update("a", {}),
+            "confirm_update": lambda: cloud.confirm_update("a", pending, HASH),
+            "start": lambda: cloud.start("a"),
+            "propose_replica": lambda: cloud.propose_replica("a", 1, HASH, None),
+            "commit_replica": lambda: cloud.commit_replica("a", pending, HASH),
+        }
+        assert set(calls) == {name for name, _ in inspect.getmembers(PhalaCloud, inspect.isfunction) if name[0] != "_"}
+        for call in calls.values():
+            with contextlib.suppress(TwinproofError):
+                call()
+    assert len(sent) >= len(calls)
+    assert {line.split(" ")[0] for line in sent} == {"GET", "POST", "PATCH"}
+    assert not [line for line in sent if re.search("delete|stop|shutdown|restart", line)]
     assert target(cvm=cvm(OTHER)).action(HASH, first=False) is Action.UPDATE
-    assert not [action for action in Action if re.search("delete|remove|replace", action.value)]
 
 
 def test_12_the_failed_machine_recorded_too(live: Live) -> None:
@@ -195,16 +225,30 @@ def test_12_the_failed_machine_recorded_too(live: Live) -> None:
         live.record(verdict=live.verifier.verify(replace(live.verdict.evidence, statement="{}")))
 
 
-def test_13_exit_codes_lost_in_pipes() -> None:
-    text = workflow_text()
-    assert not re.search(r"\|\|\s*(true|echo|:)", text)
-    assert not re.search(r"\|\s*tee\b", text)
-    assert "continue-on-error" not in text
-    assert "always()" not in text
-    for after in re.split(r"if: failure\(\)\n", text)[1:]:  # a failed job keeps what it has, and does nothing else
-        assert after.lstrip().startswith("uses: actions/upload-artifact@"), after[:80]
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_13_exit_codes_lost_in_pipes(script: Script, tmp_path: Path) -> None:
+    """Whichever command of a step fails, in a pipe or not, the step fails; and a failed step fails its job."""
+    good = script.run(tmp_path / "good")
+    assert good.code == 0
+    assert good.calls
+    names = [call.split(" ")[0] for call in good.calls]
+    for number, name in enumerate(names):
+        bad = script.run(tmp_path / str(number), fails=f"{name} {names[: number + 1].count(name)}")
+        assert bad.code == 7, good.calls[number]
+
+
+def test_13_a_failed_job_keeps_what_it_has_and_does_nothing_else() -> None:
+    for name, job in jobs():
+        assert not [word for word in ("continue-on-error", "shell", "defaults") if word in job], name
+        for step in job.get("steps", ()):
+            assert "continue-on-error" not in step
+            assert step.get("shell", "bash") == "bash"
+            if re.search(r"always|failure|cancelled|success", str(step.get("if", ""))):
+                assert step["uses"].startswith("actions/upload-artifact@")
     for path in WORKFLOWS:
-        assert re.search(r"defaults:\s+run:\s+shell: bash\b", path.read_text(encoding="utf-8")), path  # with pipefail
+        assert yaml.safe_load(path.read_text(encoding="utf-8"))["defaults"] == {
+            "run": {"shell": "bash"}
+        }  # with pipefail
 
 
 @pytest.mark.parametrize("image", ["example/app:latest", "example/app:1.2.3", "example/app:0123abc", "example/app"])
@@ -227,38 +271,58 @@ def test_15_the_time_of_the_row_is_when_somebody_wrote_it(live: Live) -> None:
     assert live.findings(edited) == ["onchain.block_time"]
 
 
-def test_16_the_hash_computed_from_what_is_checked_out_when_the_row_is_written() -> None:
-    """Rendering reads records alone; pushing takes what was collected at the deployment, and no file of the app."""
-    assert documents({}, [record()]) == documents({"enclave/docker-compose.yml": "services: {}"}, [record()])
-    assert not re.search(r"docker-compose|app_compose|sha256\(", Path(record_push.__file__).read_text(encoding="utf-8"))
+def test_16_the_hash_computed_from_what_is_checked_out_when_the_row_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The branch went on, and its compose file with it: the row has the hash that was attested."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    repository = toy_repository(tmp_path)
+    repository.write("enclave/docker-compose.yml", "services: {}\n")
+    repository.commit("feat: another compose file, after the deployment")
+    repository.git("push", "-q", "origin", BRANCH)
+    made = record()
+    assert made.attested is not None
+    git = Git(repository.top, repository.environment)
+    commit = push_records(git, Change((Recorded(made),), NAMES, documents, "x"), remote="origin", branch=BRANCH)
+    written = git.text_at(commit, "DEPLOYMENTS.md")
+    assert written == render([made])
+    assert made.attested.compose_hash.hex() in written
 
 
 def test_17_skipped_because_some_other_digest_was_the_same() -> None:
-    """Only the compose hash decides whether something is to be done, and then the instance is asked all the same."""
+    """Only the compose hash decides whether something is to be done, and then the instance is asked all the same.
+
+    That it is asked is shown in tests/deploying/test_failures.py: a machine that the service calls up to date is not.
+    """
     assert target(cvm=cvm(HASH)).action(HASH, first=False) is Action.KEEP
     assert target(cvm=cvm(HASH, "stopped")).action(HASH, first=False) is Action.START
     assert target(cvm=cvm(OTHER)).action(HASH, first=False) is Action.UPDATE
-    source = (ROOT / "src" / "twinproof" / "cli" / "deployment.py").read_text(encoding="utf-8")
-    assert "Action.KEEP" not in source  # what is waited for does not depend on what was done
 
 
-def test_18_a_command_line_of_others_whose_flags_change() -> None:
-    for path in (ROOT / "src" / "twinproof").rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        assert "subprocess" not in text or "phala" not in text, path
-    assert not re.search(r"npm (install|i|exec)|npx |\bphala (deploy|cvms|nodes)", workflow_text())
+def test_18_a_command_line_of_others_whose_flags_change(tmp_path: Path) -> None:
+    """No step runs it; that no deployment does is shown in tests/deploying/test_failures.py, with traps on the path."""
+    ran = {call.split(" ")[0] for script in SCRIPTS for call in script.run(tmp_path / script.name).calls}
+    assert ran == {"make", "docker", "printenv", "twinproof", "run"}
 
 
-def test_19_secrets_on_the_command_line() -> None:
-    """No flag takes a key, a token or a value: only the name of a file or of a variable."""
+def test_19_secrets_on_the_command_line(tmp_path: Path) -> None:
+    """No flag takes a key, a token or a value: only the name of a file or of a variable. No step does either."""
     named = [action for action in options(build_parser()) if action.option_strings]
     assert not [action for action in named if "-e" in action.option_strings or "--env" in action.option_strings]
     secret = re.compile("key|token|secret|password|env-file")
     takes = {option: action.metavar for action in named for option in action.option_strings if secret.search(option)}
     assert set(takes.values()) <= {"FILE", "NAME"}, takes
-    for line in workflow_text().split("\n"):
-        if "${{ secrets." in line:
-            assert re.fullmatch(r"\s+[A-Z_]+: \$\{\{ secrets\.[A-Z_]+ \}\}", line), line
+    kept: set[str] = set()
+    for path in WORKFLOWS:
+        for place, text in texts(yaml.safe_load(path.read_text(encoding="utf-8"))):
+            if "secrets." in text:
+                assert re.fullmatch(r"\$\{\{ secrets\.[A-Z_]+ \}\}", text), text
+                assert place[-2] in ("env", "secrets"), place
+                kept.add(place[-1])
+    assert "DEPLOYER_PRIVATE_KEY" in kept
+    for script in SCRIPTS:
+        calls = "\n".join(script.run(tmp_path / script.name).calls)
+        assert not [name for name in kept if secret_of(name) in calls], calls
 
 
 def test_20_documents_that_claim_what_nobody_checked() -> None:
@@ -285,5 +349,5 @@ def test_22_a_kms_that_asks_no_chain(kms: KmsInfo | None) -> None:
 
 
 def test_the_museum_has_one_room_for_each_of_them() -> None:
-    names = [name for name in globals() if re.match(r"test_\d\d_", name)]
-    assert [name[5:7] for name in names] == [f"{number:02}" for number in range(1, 23)]
+    rooms = dict.fromkeys(name[5:7] for name in globals() if re.match(r"test_\d\d_", name))
+    assert list(rooms) == [f"{number:02}" for number in range(1, 23)]
