@@ -177,6 +177,25 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(remote: Remote, tmp_p
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_readme_in_another_encoding_is_told_and_nothing_is_pushed(remote: Remote) -> None:
+    clone = remote.clone("first clone")
+    (clone.top / "README.md").write_bytes("café\n".encode("latin-1"))
+    clone.run("commit", "--quiet", "-am", "docs: another encoding")
+    clone.run("push", "--quiet", "origin", BRANCH)
+    with pytest.raises(Malformed, match="not UTF-8 text"):
+        push(clone, Recorded(record()))
+    assert clone.output("rev-parse", "HEAD") == git("--git-dir", str(remote.path), "rev-parse", BRANCH).strip()
+
+
+def test_a_token_in_the_remotes_address_is_in_no_message(remote: Remote) -> None:
+    address = "http://someone:ghs_a-token-that-nobody-sees@127.0.0.1:1/repository.git"
+    change = Change((Recorded(record()),), NAMES, documents, "x")
+    with pytest.raises(Unavailable) as caught:
+        push_records(remote.clone("clone"), change, remote=address, branch=BRANCH)
+    assert "127.0.0.1" in str(caught.value)
+    assert "ghs_" not in str(caught.value)
+
+
 def test_a_half_written_record_on_the_branch_is_named_and_nothing_is_pushed(remote: Remote) -> None:
     clone = remote.clone("clone")
     (clone.top / FOLDER).mkdir()

@@ -8,6 +8,7 @@ user's work tree, index and branch are left alone: everything happens in an inde
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -17,9 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twinproof.deployments.record import Record
-from twinproof.errors import Refused, Unavailable, UsageError
+from twinproof.errors import Malformed, Refused, Unavailable, UsageError
 from twinproof.sources.deployment_records import FOLDER, Recorded, read_records, write_records
 from twinproof.sources.git import Git
+from twinproof.sources.urls import masked
 from twinproof.wire import shown
 
 __all__ = ["Change", "Documents", "branch_records", "push_records"]
@@ -36,6 +38,8 @@ _LOST_RACE = (
     "incorrect old value",
     "reference already exists",
 )
+
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 Documents = Callable[[Mapping[str, str], Sequence[Record]], dict[str, str]]
 """From the texts of the documents as they are (absent when there is no such file) and all records to new texts."""
@@ -68,7 +72,10 @@ def push_records(git: Git, change: Change, *, remote: str, branch: str) -> str:
                 return commit
             _sleep(min(_LONGEST_PAUSE, _PAUSE * 2.0**attempt))
     raise Unavailable(
-        "others were faster each time", where=f"{remote} {branch}", got=f"{TRIES} rejected pushes", hint="run it again"
+        "others were faster each time",
+        where=f"{masked(remote)} {branch}",
+        got=f"{TRIES} rejected pushes",
+        hint="run it again",
     )
 
 
@@ -128,7 +135,7 @@ def _fetch(draft: _Draft, remote: str, branch: str) -> str:
         patient=False,
     )
     if done.returncode != 0:
-        raise _refusal(f"git fetch {remote} {branch}", done.stderr)
+        raise _refusal(f"git fetch {masked(remote)} {branch}", done.stderr)
     return draft.git.commit_of(draft.reference)
 
 
@@ -138,7 +145,7 @@ def _commit(draft: _Draft, tip: str, change: Change) -> str:
     _check_out(draft, tip, change.names)
     written = write_records(folder, change.items)
     present = [name for name in change.names if (draft.top / name).is_file()]
-    before = {name: (draft.top / name).read_bytes().decode("utf-8") for name in present}
+    before = {name: _text(draft.top / name) for name in present}
     after = change.documents(before, read_records(folder).whole())
     for name, text in after.items():
         (draft.top / name).write_bytes(text.encode())
@@ -148,6 +155,13 @@ def _commit(draft: _Draft, tip: str, change: Change) -> str:
     if tree == git.output("rev-parse", f"{tip}^{{tree}}"):
         return tip
     return git.output("commit-tree", tree, "-p", tip, "-m", change.message)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed("not UTF-8 text", where=path.name) from error
 
 
 def _check_out(draft: _Draft, tip: str, names: Sequence[str]) -> None:
@@ -177,7 +191,7 @@ def _pushed(draft: _Draft, commit: str, remote: str, branch: str) -> bool:
     )
     said = f"{done.stdout} {done.stderr}"
     if done.returncode != 0 and not any(reason in said for reason in _LOST_RACE):
-        raise _refusal(f"git push {remote} {branch}", said)
+        raise _refusal(f"git push {masked(remote)} {branch}", said)
     return done.returncode == 0
 
 
@@ -185,4 +199,5 @@ def _refusal(where: str, said: str) -> Unavailable:
     hint = ""
     if "protected" in said or "denied" in said or "declined" in said:
         hint = "the branch is protected or this account may not push: nothing was lost, the records are kept locally"
-    return Unavailable("git refused", where=where, got=shown(" ".join(said.split()), 500), hint=hint)
+    got = shown(_CREDENTIALS.sub("//***@", " ".join(said.split())), 500)
+    return Unavailable("git refused", where=where, got=got, hint=hint)
