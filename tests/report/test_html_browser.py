@@ -54,6 +54,13 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
         yield show
 
 
+@pytest.fixture(scope="module")
+def large() -> str:
+    """The same two again and again: five columns of each."""
+    verdicts = judged() * 5
+    return html_report(compare(verdicts), verdicts, now=AT)
+
+
 def conclusion(visit: Visit) -> str:
     return visit.page.inner_text("#browser-progress")
 
@@ -221,6 +228,32 @@ def test_without_javascript_the_report_is_readable_and_says_what_is_missing(
         assert visit.page.inner_text("h1") == "PROOF COMPLETE"
         assert "needs JavaScript" in conclusion(visit)
         assert visit.page.locator("button:visible").count() == 0
+
+
+def test_checks_of_many_instances_are_built_when_they_are_opened_with_what_the_browser_found(
+    large: str, opened: Callable[..., Visit]
+) -> None:
+    visit = opened(large)
+    group = visit.page.locator("details.group").nth(1)
+    assert group.locator("td").count() == 0
+    group.locator("> summary").click()
+    group.locator("tr#check-dcap\\.pck_chain").wait_for()
+    cells = group.locator("tr#check-dcap\\.pck_chain small.browser")
+    assert cells.all_inner_texts() == ["this browser: holds"] * 10
+    visit.page.click("#browser-again")
+    visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+    assert cells.all_inner_texts() == ["this browser: holds"] * 10
+    assert visit.said == []
+
+
+def test_without_javascript_the_checks_of_many_instances_are_there(
+    browser: Browser, tmp_path: Path, large: str
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(large, encoding="utf-8")
+    with visiting(browser, path.as_uri(), javascript=False) as visit:
+        visit.page.locator("details.group > summary").nth(1).click()
+        assert visit.page.locator("tr#check-dcap\\.pck_chain td").first.is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -23,7 +23,7 @@ from twinproof.report.html.page import html_report
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict
 
-HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</script><!--\x1b[2J\u202e'
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</script></noscript><!--\x1b[2J\u202e'
 
 
 def judged() -> list[Verdict]:
@@ -105,7 +105,7 @@ def test_the_bundles_inside_are_the_evidence(report: str) -> None:
 
 
 def test_hostile_values_change_nothing_but_their_own_place() -> None:
-    def made(text: str) -> str:
+    def made(text: str, times: int = 1) -> str:
         said: dict[str, object] = {"environment": text[:80], "health": text}
         honest = Instance(said=said).evidence()
         other = edited(
@@ -115,12 +115,13 @@ def test_hostile_values_change_nothing_but_their_own_place() -> None:
             event_log=f'["{text}"]',
             app_compose=json.dumps({"name": text, "docker_compose_file": f"a\n{text}\n"}),
         )
-        verdicts = [judge(honest), judge(other)]
+        verdicts = [judge(honest), judge(other)] * times
         gone = Unavailable(text, where=text, hint=text)
         return html_report(compare(verdicts), verdicts, [(text, gone)], now=AT)
 
-    hostile, harmless = made(HOSTILE), made("harmless")
-    assert shape(hostile) == shape(harmless)
+    for times in (1, 5):  # the checks of many instances are folded into elements of text
+        assert shape(made(HOSTILE, times)) == shape(made("harmless", times))
+    hostile = made(HOSTILE)
     assert "<script>alert" not in hostile
     assert "onerror" not in [name for _, names in shape(hostile) for name in names]
     assert "49" not in hostile.partition("<h1>")[2].partition("</h1>")[0]

@@ -1,11 +1,37 @@
 // Shows what this browser found beside what the tool said, and colours every edge by the worse of the two.
 
 const REDRAW = 500;  // milliseconds
+const SLICE = 30;  // milliseconds after which the reader has a turn
 const WORDS = { pass: "holds", fail: "DOES NOT HOLD", not_checked: "not repeated" };
 
 function mark(cell, result) {
   cell.dataset.status = result.status;
   cell.textContent = `this browser: ${WORDS[result.status]}${result.reason ? ` (${result.reason})` : ""}`;
+}
+
+let turn = performance.now();
+
+async function breathe() {
+  if (performance.now() - turn < SLICE) return;
+  await new Promise((resume) => setTimeout(resume));
+  turn = performance.now();
+}
+
+// What was found for each cell: some of them stand in the page only after their group was opened.
+const known = new Map();
+
+function tell(name, result) {
+  known.set(name, result);
+  const cell = document.getElementById(name);
+  if (cell) mark(cell, result);
+}
+
+// The text is this page's own markup, as a browser without scripts reads it.
+function unfold(group) {
+  const folded = group.querySelector("noscript");
+  if (!folded) return;
+  folded.outerHTML = folded.textContent;
+  for (const cell of group.querySelectorAll("small.browser")) if (known.has(cell.id)) mark(cell, known.get(cell.id));
 }
 
 // The tool's word and this browser's, where both have one.
@@ -50,8 +76,9 @@ const ONLY_THE_TOOL = {
 
 function markRest(results, told, index) {
   for (const id of Object.keys(told)) {
-    const cell = results.has(id) ? null : document.getElementById(`browser-${index}-${id}`);
-    if (cell) mark(cell, { status: NOT_CHECKED, reason: ONLY_THE_TOOL[id.split(".")[0]] || "only the tool does this" });
+    if (results.has(id)) continue;
+    const reason = ONLY_THE_TOOL[id.split(".")[0]] || "only the tool does this";
+    tell(`browser-${index}-${id}`, { status: NOT_CHECKED, reason });
   }
 }
 
@@ -76,9 +103,9 @@ async function recheckAll() {
   for (const [index, told] of report.instances.entries()) {
     if (performance.now() - drawn > REDRAW) {
       progress(`Repeating the verification of instance ${index + 1} of ${report.instances.length}…`);
-      await new Promise((resume) => setTimeout(resume));
       drawn = performance.now();
     }
+    await breathe();
     found.push(await recheck(index, told));
   }
   await showResults(report, found);
@@ -92,8 +119,7 @@ async function showResults(report, found) {
       if (result.status !== NOT_CHECKED) count.repeated++;
       if (result.status === FAIL) count.failed++;
       if (disagrees(told[id], result)) differences.push({ id, index, reason: result.reason });
-      const cell = document.getElementById(`${prefix}-${id}`);
-      if (cell) mark(cell, result);
+      tell(`${prefix}-${id}`, result);
     }
   };
   for (const [index, one] of found.entries()) {
@@ -101,6 +127,7 @@ async function showResults(report, found) {
     paintLinks(links(index), one.ledger.results);
     markRest(one.ledger.results, report.instances[index].checks, index);
     await shownValues(cells(index), index, one, differences, count);
+    await breathe();
   }
   if (report.history) {
     const ledger = new Ledger();
@@ -147,6 +174,10 @@ async function start() {
   }
   const again = document.getElementById("browser-again");
   const all = document.getElementById("open-all");
+  for (const group of document.querySelectorAll("details.group")) {
+    group.addEventListener("toggle", () => unfold(group));
+    if (group.open) unfold(group);
+  }
   if (all) all.addEventListener("click", () => {
     const groups = [...document.querySelectorAll("details.group")], open = groups.some((group) => !group.open);
     for (const group of groups) group.open = open;
@@ -174,5 +205,5 @@ async function run() {
   again.disabled = false;
 }
 
-// After the first paint: a report of a hundred instances is readable before it is repeated.
-requestAnimationFrame(() => setTimeout(start));
+// When all is loaded, and after a paint: a report of a hundred instances is readable before it is repeated.
+addEventListener("load", () => requestAnimationFrame(() => setTimeout(start)));
