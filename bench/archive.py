@@ -20,7 +20,7 @@ from bench.rounds import Figure
 
 __all__ = ["measure"]
 
-FEW, MANY = 10_000, 100_000
+FEW, MANY = 5_000, 100_000
 SMALL_FEW, SMALL_MANY = 100, 400
 REQUESTS = 50
 MAX_ROUNDS = 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 
 from twinproof.dcap.collateral import Collateral
@@ -17,7 +18,7 @@ from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.evidence.nonce import challenge_for
 from twinproof_devnet import collateral
 from twinproof_devnet.boot import Boot, KeyProvider
-from twinproof_devnet.host import TdxHost
+from twinproof_devnet.host import TdMeasurements, TdxHost
 from twinproof_devnet.pki import Pki
 
 __all__ = ["AT", "Platform"]
@@ -56,7 +57,7 @@ class Platform:
 
     def quotes(self, number: int) -> list[bytes]:
         """Never the same twice."""
-        td = self.boot.measurements
+        td = _booted(self.boot).measurements
         return [self.host.quote(td, hashlib.sha512(b"%d" % next(_SERIAL)).digest()) for _ in range(number)]
 
     def instances(self, number: int, collateral: Collateral, *, other_boots: bool = False) -> list[Evidence]:
@@ -80,15 +81,16 @@ class Platform:
         if challenge is None:
             session = hashlib.sha256(b"session %d" % next(_SERIAL)).digest()
             challenge = challenge_for(session, 0, "https://prod9.example")
+        booted = _booted(boot)
         members = {
-            "app_id": boot.effective_app_id.hex(),
+            "app_id": booted.app_id.hex(),
             "build_time": "2026-09-20T12:00:00Z",
-            "compose_hash": boot.compose_hash.hex(),
+            "compose_hash": booted.compose_hash.hex(),
             "eat_nonce": challenge.nonce.hex(),
             "environment": "production",
             "git_sha": "4" * 40,
             "health": "ok",
-            "instance_id": boot.instance_id.hex(),
+            "instance_id": booted.instance_id.hex(),
             "issued_at": at,
             "schema": "toy-example/statement/v1",
             "signup_count": 3,
@@ -99,12 +101,31 @@ class Platform:
         return Evidence(
             source=challenge.url,
             origin=Origin.TOY_EXAMPLE,
-            quote=self.host.quote(boot.measurements, report_data),
-            event_log=boot.event_log(),
-            vm_config=boot.vm_config,
+            quote=self.host.quote(booted.measurements, report_data),
+            event_log=booted.event_log,
+            vm_config=booted.vm_config,
             app_compose=boot.app_compose,
             statement=statement,
             challenge=challenge,
             fetched_at=at,
             collateral=collateral,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Booted:
+    """What follows from a boot: to work it out takes longer than to sign a quote."""
+
+    measurements: TdMeasurements
+    event_log: str
+    vm_config: str
+    app_id: bytes
+    compose_hash: bytes
+    instance_id: bytes
+
+
+@lru_cache(maxsize=256)
+def _booted(boot: Boot) -> _Booted:
+    return _Booted(
+        boot.measurements, boot.event_log(), boot.vm_config, boot.effective_app_id, boot.compose_hash, boot.instance_id
+    )

@@ -100,14 +100,14 @@ def _print(results: Iterator[Judged], batch: BatchInput, settings: Settings, sty
     progress = Progress(batch.total, batch.fraction)
     same_terminal = sys.stdout.isatty()
     try:
-        for judged in results:
+        for done, judged in enumerate(results, start=1):
             if same_terminal:
                 progress.hide()
             if not codes and style is not None:
                 _print_opening(settings, style)
             print(judged.line, flush=True)
             codes[judged.exit_code] += 1
-            progress.show(codes.total(), codes.total() - codes[0])
+            progress.show(done, done - codes[0])
     finally:
         progress.hide()
     seconds = progress.seconds

@@ -43,6 +43,10 @@ class Judged:
     exit_code: int
     line: str
 
+    def __reduce__(self) -> tuple[type[Judged], tuple[object, ...]]:
+        """As for `Item`: it travels back for each of them."""
+        return Judged, (self.exit_code, self.line)
+
 
 class Judge:
     """Judges as `twinproof verify FILE` does, but never asks the network. Raises UsageError for a wrong brief."""
