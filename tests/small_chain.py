@@ -8,14 +8,17 @@ from dataclasses import replace
 
 import rlp
 
-from small_log import APP, CODE, KMS, added
+from small_log import APP, CODE, KMS, OWNER, added, log
+from small_transactions import SENDER, TO, signed
 from small_trie import SmallState
 from twinproof.chain import contracts
 from twinproof.chain import storage_layout as layout
 from twinproof.chain.abi import encode_words
 from twinproof.chain.block import Header, decode_header
-from twinproof.chain.evidence import AgreedBlock, AllowedBy, Call, ChainEvidence, PlainState, StateProof, Word
-from twinproof.chain.questions import Attested, app_slots, kms_slots, plain_calls
+from twinproof.chain.evidence import AgreedBlock, Call, ChainEvidence, PlacedLog, PlainState, StateProof, Word
+from twinproof.chain.indexed_proof import make_indexed_proof
+from twinproof.chain.log import Log
+from twinproof.chain.questions import Attested, app_slots, cross_check, kms_slots, plain_calls
 from twinproof.chain.receipt import Receipt
 from twinproof.chain.receipt_proof import make_receipt_proof
 from twinproof.chain.trie_builder import root_and_proof
@@ -27,17 +30,24 @@ KMS_ROOT = bytes(range(91))
 ATTESTED = Attested(APP, b"\x01" * 32, b"\xd1" * 32, b"\xe1" * 32, KMS_ROOT)
 TRUSTED = TrustedChain(chain_id=31337, kms=KMS)
 ENDPOINTS = ("rpc-a.example", "rpc-b.example", "rpc-c.example")
-LOG_BLOCK, STATE_BLOCK = 20, 64
+CREATED, LOG_BLOCK, STATE_BLOCK = 10, 20, 64
 Storage = Mapping[bytes, Mapping[bytes, int]]
 
 
-def header(number: int, timestamp: int, *, state_root: bytes = bytes(32), receipts_root: bytes = bytes(32)) -> Header:
+def header(
+    number: int,
+    timestamp: int,
+    *,
+    state_root: bytes = bytes(32),
+    transactions_root: bytes = b"\2" * 32,
+    receipts_root: bytes = bytes(32),
+) -> Header:
     hashes = [bytes([n]) * 32 for n in range(4)]
     return decode_header(
         bytes(
             rlp.encode(
                 [
-                    *(hashes[0], hashes[1], bytes(20), state_root, hashes[2], receipts_root, bytes(256)),
+                    *(hashes[0], hashes[1], bytes(20), state_root, transactions_root, receipts_root, bytes(256)),
                     *(0, number, 30_000_000, 0, timestamp, b"", hashes[3], bytes(8), 7, bytes(32)),
                 ]
             )
@@ -77,14 +87,15 @@ def storage(attested: Attested = ATTESTED, *, code: bytes = CODE) -> dict[bytes,
     }
 
 
-def allowed_by(attested: Attested = ATTESTED) -> AllowedBy:
-    """The log in the second of three transactions of its block."""
-    base = replace(added(attested.compose_hash, LOG_BLOCK, 2), address=attested.app_id, transaction_index=1)
+def placed(written: Log, number: int) -> PlacedLog:
+    """The log in the second of three transactions of a block, with the proofs of its receipt and its transaction."""
+    sent = [signed(nonce=index) for index in range(3)]
+    written = replace(written, transaction_index=1, transaction_hash=keccak256(sent[1]), block_number=number)
     receipts = [
         Receipt(
-            transaction_hash=base.transaction_hash if index == 1 else keccak256(bytes([index])),
+            transaction_hash=keccak256(sent[index]),
             transaction_index=index,
-            block_number=LOG_BLOCK,
+            block_number=number,
             block_hash=bytes(32),
             type=2,
             succeeded=True,
@@ -92,9 +103,9 @@ def allowed_by(attested: Attested = ATTESTED) -> AllowedBy:
             gas_used=21000,
             effective_gas_price=1,
             bloom=bytes(256),
-            logs=(base,) if index == 1 else (),
-            sender=bytes(20),
-            to=attested.app_id,
+            logs=(written,) if index == 1 else (),
+            sender=SENDER,
+            to=TO,
             contract_address=None,
         )
         for index in range(3)
@@ -105,19 +116,46 @@ def allowed_by(attested: Attested = ATTESTED) -> AllowedBy:
         for r in receipts
     }
     root, _ = root_and_proof(forms, b"")
-    block = header(LOG_BLOCK, AT - 4000, receipts_root=root)
-    return AllowedBy(agreed(block), replace(base, block_hash=block.hash), make_receipt_proof(receipts, 1, root))
+    sent_root, _ = root_and_proof({bytes(rlp.encode(index)): raw for index, raw in enumerate(sent)}, b"")
+    block = header(number, AT - 4000, receipts_root=root, transactions_root=sent_root)
+    return PlacedLog(
+        agreed(block),
+        replace(written, block_hash=block.hash),
+        make_receipt_proof(receipts, 1, root),
+        make_indexed_proof(sent, 1, sent_root, "transaction", "block"),
+    )
+
+
+def allowed_by(attested: Attested = ATTESTED) -> PlacedLog:
+    """The log that added the hash."""
+    return placed(replace(added(attested.compose_hash, LOG_BLOCK, 2), address=attested.app_id), LOG_BLOCK)
+
+
+def created_by(attested: Attested = ATTESTED) -> PlacedLog:
+    """The KMS's log that its factory made the app."""
+    signature = "AppDeployedViaFactory(address,address)"
+    return placed(log(signature, at=(CREATED, 5), indexed=(attested.app_id, OWNER), address=KMS), CREATED)
+
+
+def answered(attested: Attested = ATTESTED, *, allowed: bool = True) -> PlainState:
+    """What the contract itself answers beside a proof."""
+    output = encode_words(("bool",), (allowed,))
+    return PlainState(", ".join(ENDPOINTS), tuple(Call(to, call, output) for to, call in cross_check(attested)))
 
 
 def proved(attested: Attested = ATTESTED, state: Storage | None = None, *, at: int = AT) -> ChainEvidence:
     """Evidence with proofs and the log, as a run with three agreeing endpoints collects it."""
-    made = SmallState(storage(attested) if state is None else state)
+    held = storage(attested) if state is None else state
+    made, mine = SmallState(held), layout.compose_hash_slot(attested.compose_hash)
     return ChainEvidence(
         chain_id=TRUSTED.chain_id,
         kms=KMS,
         block=agreed(header(STATE_BLOCK, at - 1800, state_root=made.root)),
         proof=StateProof(made.proof(attested.app_id, *app_slots(attested)), made.proof(KMS, *kms_slots(attested))),
+        plain=answered(attested, allowed=held.get(attested.app_id, {}).get(mine) == 1),
         allowed_by=allowed_by(attested),
+        unbroken=ENDPOINTS,
+        created_by=created_by(attested),
     )
 
 
@@ -151,4 +189,5 @@ def plain(
         output = encode_words(function.outputs, value if isinstance(value, tuple) else (value,))
         calls.append(Call(to, call, b"" if no_code and to == attested.app_id else output))
     word = 0 if no_code else int.from_bytes(code, "big")
-    return PlainState(ENDPOINTS[0], tuple(calls), (Word(attested.app_id, layout.IMPLEMENTATION, word),))
+    words = (Word(attested.app_id, layout.IMPLEMENTATION, word), Word(KMS, layout.IMPLEMENTATION, word))
+    return PlainState(ENDPOINTS[0], tuple(calls), words)

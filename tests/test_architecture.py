@@ -20,6 +20,7 @@ RANK = {
     "memo": 1,
     "wire": 1,
     "keccak": 1,
+    "secp256k1": 2,
     "tdx": 2,
     "dcap": 3,
     "dstack": 3,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import small_chain
 from small_instance import AT, judge, twins, verifier
 from small_log import APP, KMS
+from small_transactions import SENDER
 from twinproof import Outcome, compare
 from twinproof.chain import storage_layout as layout
 from twinproof.chain.evidence import ChainEvidence
@@ -60,12 +61,29 @@ def open_reasons(proof: Proof) -> set[str]:
 def test_two_instances_that_the_contract_allows_are_settled() -> None:
     proof = chained()
     assert (proof.outcome, open_reasons(proof)) == (Outcome.COMPLETE, set())
-    assert [chain_row(verdict) for verdict in proof.verdicts] == ["yes, block 20"] * 2
+    assert [chain_row(verdict) for verdict in proof.verdicts] == ["yes, added in block 20"] * 2
     sentence = chain_sentence(proof.verdicts)
-    assert sentence.startswith("Its compose hash is allowed in public since block 20 by transaction 0x")
-    assert "3 endpoints agree on block 64 of chain 31337" in sentence
+    assert sentence.startswith("Its compose hash is allowed in public; proved at a final block: 3 endpoints agree on")
+    assert "block 64 of chain 31337. It was added in block 20 by transaction 0x" in sentence
+    assert f"of 0x{SENDER.hex()} (proved); that it was not removed in between is the word of rpc-a.example," in sentence
     assert " ".join(sentence.split()[:8]) in " ".join(proof_text(proof, proof.verdicts, now=AT).split())
     json.dumps(proof.to_json())
+
+
+def test_what_is_allowed_now_is_never_said_to_have_been_allowed_ever_since() -> None:
+    """State is proved at one block and a log in another; between them there is only what endpoints say."""
+    sentence = chain_sentence(chained().verdicts)
+    assert "since" not in sentence
+    assert sentence.endswith("is the word of rpc-a.example, rpc-b.example, rpc-c.example.")
+
+
+def test_a_transaction_that_is_not_proved_is_not_quoted_as_if_it_were() -> None:
+    first, second = chained().verdicts
+    assert second.claims.chain is not None
+    word = replace(second.claims.chain, transaction_proved=False, allowed_by_sender=None)
+    sentence = chain_sentence([first, replace(second, claims=replace(second.claims, chain=word))])
+    assert "the transaction's hash is what the endpoints say" in sentence
+    assert SENDER.hex() not in sentence
 
 
 def test_without_a_chain_a_complete_proof_says_so_right_under_itself() -> None:
@@ -83,7 +101,7 @@ def test_a_machine_that_the_contract_does_not_allow_leaves_no_proof() -> None:
     proof = chained(second={layout.device_slot(device): 0})
     assert proof.outcome is Outcome.REFUSED
     assert [check.id for check in proof.verdicts[1].failures] == ["chain.device"]
-    assert [chain_row(verdict) for verdict in proof.verdicts] == ["yes, block 20", "NO"]
+    assert [chain_row(verdict) for verdict in proof.verdicts] == ["yes, added in block 20", "NO"]
 
 
 def test_a_chain_or_kms_that_the_evidence_names_is_not_believed() -> None:

@@ -51,6 +51,8 @@ KEYS = _PINNING | {
     "max_clock_skew_seconds",
     "max_statement_age_seconds",
     "app_implementations",
+    "app_proxies",
+    "kms_implementations",
     "chain_endpoints",
     "max_chain_age_seconds",
 }
@@ -176,14 +178,19 @@ def _kms_roots(table: Fields) -> tuple[bytes, ...]:
 
 
 def _chain(table: Fields, base: TrustedChain) -> TrustedChain:
-    names = _names(table, "app_implementations")
     return base._replace(
-        app_implementations=tuple(
-            unhex(text.removeprefix("0x"), f"{table.where}.app_implementations[{index}]", size=20)
-            for index, text in enumerate(names)
-        ),
+        app_implementations=_hex_list(table, "app_implementations", 20),
+        app_proxies=_hex_list(table, "app_proxies", 32),
+        kms_implementations=_hex_list(table, "kms_implementations", 20),
         endpoints=table.integer("chain_endpoints", low=1, high=64) if "chain_endpoints" in table else base.endpoints,
         max_age=_number(table, "max_chain_age_seconds", base.max_age, MAX_SECONDS),
+    )
+
+
+def _hex_list(table: Fields, name: str, size: int) -> tuple[bytes, ...]:
+    return tuple(
+        unhex(text.removeprefix("0x"), f"{table.where}.{name}[{index}]", size=size)
+        for index, text in enumerate(_names(table, name))
     )
 
 

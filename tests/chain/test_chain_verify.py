@@ -6,8 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from small_chain import AT, ATTESTED, ENDPOINTS, KMS_ROOT, TRUSTED, agreed, byte_words, header, plain, proved, storage
+from small_chain import (
+    AT,
+    ATTESTED,
+    ENDPOINTS,
+    KMS_ROOT,
+    TRUSTED,
+    agreed,
+    answered,
+    byte_words,
+    created_by,
+    header,
+    plain,
+    proved,
+    storage,
+)
 from small_log import APP, CODE, FOREIGN_CODE, KMS
+from small_transactions import SENDER
+from small_trie import CODE_HASH
 from twinproof.chain import storage_layout as layout
 from twinproof.chain.evidence import ChainEvidence, parse_evidence
 from twinproof.chain.on_chain import OnChain
@@ -44,10 +60,12 @@ def state(changes: dict[bytes, dict[bytes, int]]) -> ChainEvidence:
 
 
 def test_everything_proved_passes_every_check() -> None:
-    found, checks = judge(GOOD)
+    found, checks = judge(GOOD, trusted=TRUSTED._replace(kms_implementations=(CODE,)))
     assert {check.status for check in checks.values()} == {Status.PASS}
     assert found is not None
     assert (found.settled, found.log_proved, found.allowed_in_block, found.block_number) == (True, True, 20, 64)
+    assert (found.transaction_proved, found.allowed_by_sender) == (True, SENDER)
+    assert found.unbroken_by == ENDPOINTS
 
 
 def test_a_bundle_says_the_same_but_who_agreed_is_its_maker_s_word() -> None:
@@ -90,12 +108,6 @@ def test_a_bundle_says_the_same_but_who_agreed_is_its_maker_s_word() -> None:
             "Refused",
             "does not allow the attested compose hash",
         ),
-        (
-            state({APP: {layout.compose_hash_slot(ATTESTED.compose_hash): 2}}),
-            "chain.compose_hash",
-            "Malformed",
-            "not a boolean",
-        ),
         (state({APP: {layout.device_slot(ATTESTED.device_id): 0}}), "chain.device", "Refused", "this machine"),
         (state({KMS: {layout.os_image_slot(b"\xe1" * 32): 0}}), "chain.os_image", "Refused", "OS image"),
         (
@@ -113,6 +125,12 @@ def test_each_lie_or_refusal_fails_its_check(evidence: ChainEvidence, step: str,
     assert found is None
     assert checks["policy.chain"].status is Status.NOT_CHECKED
     assert step in checks["policy.chain"].reason
+
+
+def test_a_slot_that_holds_no_boolean_is_of_another_layout() -> None:
+    _, checks = judge(state({APP: {layout.compose_hash_slot(ATTESTED.compose_hash): 2}}))
+    assert failed(checks) == {"chain.implementation": "Malformed", "chain.compose_hash": "Malformed"}
+    assert "not a boolean" in checks["chain.compose_hash"].reason
 
 
 def test_a_forged_value_beside_a_true_proof_is_a_contradiction() -> None:
@@ -264,9 +282,85 @@ def test_an_address_without_code_is_no_app_also_without_proof() -> None:
 
 
 def test_a_contract_that_answers_otherwise_than_its_storage_says_has_another_layout() -> None:
-    evidence = replace(GOOD, plain=plain(answers={"allowedComposeHashes": False}))
-    _, checks = judge(evidence)
+    _, checks = judge(replace(GOOD, plain=answered(allowed=False)))
     assert failed(checks) == {"chain.implementation": "Contradiction"}
+    assert all(name in checks["chain.implementation"].reason for name in ENDPOINTS)
+
+
+def test_a_contract_without_the_function_keeps_something_else_in_its_slots() -> None:
+    (call,) = answered().calls
+    for wrong in (replace(call, output=b"", reverted=True), replace(call, output=b"")):
+        _, checks = judge(replace(GOOD, plain=replace(answered(), calls=(wrong,))))
+        assert failed(checks) == {"chain.implementation": "Contradiction"}
+
+
+def test_a_layout_that_was_not_held_against_the_contract_s_answer_is_said() -> None:
+    _, checks = judge(replace(GOOD, plain=None))
+    assert checks["chain.implementation"].status is Status.WARN
+    assert "was not held against" in checks["chain.implementation"].reason
+
+
+def test_a_contract_that_imitates_a_proxy_s_slots_and_events_settles_nothing() -> None:
+    """Anyone can register any contract at the KMS; only the KMS's own log says that its factory made one."""
+    imitation = replace(GOOD, created_by=None)
+    found, checks = judge(imitation)
+    assert checks["chain.factory"].status is checks["policy.chain"].status is Status.NOT_CHECKED
+    assert "answer the KMS as it likes" in checks["policy.chain"].reason
+    assert CODE_HASH.hex() in checks["chain.factory"].reason
+    assert found is not None
+    assert not found.settled
+    settled, checks = judge(imitation, trusted=TRUSTED._replace(app_proxies=(CODE_HASH,)))
+    assert checks["chain.factory"].status is Status.PASS
+    assert settled is not None
+    assert settled.settled
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"address": APP}, "Malformed"),
+        ({"topics": (b"\x02" * 32,)}, "Contradiction"),
+        ({"data": b"\1"}, "Malformed"),
+        ({"block_number": 21}, "Contradiction"),
+        ({"transaction_hash": bytes(32)}, "Contradiction"),
+    ],
+    ids=["the app's own log", "another event", "more data", "another block", "another transaction"],
+)
+def test_a_factory_s_log_that_the_kms_did_not_write_fails(changes: dict[str, object], error: str) -> None:
+    made = created_by()
+    forged = replace(made, log=replace(made.log, **changes))  # type: ignore[arg-type]
+    found, checks = judge(replace(GOOD, created_by=forged))
+    assert failed(checks) == {"chain.factory": error}
+    assert found is None
+
+
+def test_a_factory_s_log_about_another_app_fails() -> None:
+    other = created_by(replace(ATTESTED, app_id=b"\xab" * 20))
+    _, checks = judge(replace(GOOD, created_by=other))
+    assert failed(checks) == {"chain.factory": "Contradiction"}
+
+
+@pytest.mark.parametrize("weak", ["no receipt", "one endpoint"])
+def test_a_factory_s_log_that_is_one_endpoint_s_word_settles_nothing(weak: str) -> None:
+    made = created_by()
+    made = (
+        replace(made, receipt=None)
+        if weak == "no receipt"
+        else replace(made, block=agreed(made.block.header, endpoints=ENDPOINTS[:1]))
+    )
+    found, checks = judge(replace(GOOD, created_by=made))
+    assert (checks["chain.factory"].status, checks["policy.chain"].status) == (Status.WARN, Status.NOT_CHECKED)
+    assert "factory" in checks["policy.chain"].reason
+    assert found is not None
+    assert not found.settled
+
+
+def test_a_kms_whose_owner_replaced_its_code_is_refused_where_its_code_is_listed() -> None:
+    _, checks = judge(GOOD, trusted=TRUSTED._replace(kms_implementations=(FOREIGN_CODE,)))
+    assert failed(checks) == {"chain.kms_code": "Refused"}
+    _, checks = judge(GOOD)
+    assert checks["chain.kms_code"].status is Status.NOT_CHECKED
+    assert CODE.hex() in checks["chain.kms_code"].reason
 
 
 def test_no_log_leaves_the_date_open_and_nothing_else() -> None:
@@ -283,6 +377,34 @@ def test_a_log_without_a_receipt_proof_is_an_endpoint_s_word() -> None:
     assert checks["chain.log"].status is Status.WARN
     assert found is not None
     assert (found.settled, found.log_proved) == (True, False)
+
+
+def test_a_transaction_that_no_endpoint_proves_is_said_to_be_a_word() -> None:
+    assert GOOD.allowed_by is not None
+    found, checks = judge(replace(GOOD, allowed_by=replace(GOOD.allowed_by, transaction=None)))
+    assert checks["chain.log"].status is Status.PASS
+    assert "hash and sender" in dict(checks["chain.log"].detail)["not proved"]
+    assert found is not None
+    assert (found.settled, found.log_proved, found.transaction_proved) == (True, True, False)
+    assert found.allowed_by_sender is None
+
+
+def test_a_log_that_names_another_transaction_than_its_own_is_a_contradiction() -> None:
+    assert GOOD.allowed_by is not None
+    log = replace(GOOD.allowed_by.log, transaction_hash=b"\6" * 32)
+    _, checks = judge(replace(GOOD, allowed_by=replace(GOOD.allowed_by, log=log)))
+    assert failed(checks) == {"chain.log": "Contradiction"}
+    assert "another transaction" in checks["chain.log"].reason
+
+
+def test_the_proof_of_another_transaction_of_the_block_does_not_serve() -> None:
+    assert GOOD.allowed_by is not None
+    assert GOOD.allowed_by.transaction is not None
+    for index, error in ((0, "Contradiction"), (1, "Forged")):
+        nodes = GOOD.allowed_by.transaction.nodes[:1]
+        proof = replace(GOOD.allowed_by.transaction, transaction_index=index, nodes=nodes)
+        _, checks = judge(replace(GOOD, allowed_by=replace(GOOD.allowed_by, transaction=proof)))
+        assert failed(checks) == {"chain.log": error}
 
 
 def test_a_log_in_a_block_that_one_endpoint_shows_is_not_proved() -> None:
@@ -346,7 +468,7 @@ def test_a_chain_member_of_another_form_is_refused(change: dict[str, object]) ->
 
 def test_a_chain_member_needs_proofs_or_answers() -> None:
     members = GOOD.to_json()
-    del members["proof"]
+    del members["proof"], members["plain"]
     with pytest.raises(Malformed, match="neither proofs nor answers"):
         parse_evidence(Fields(members, "chain"))
 

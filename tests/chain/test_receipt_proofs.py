@@ -8,13 +8,12 @@ import pytest
 import rlp
 
 from small_trie import library_trie
+from twinproof.chain.indexed_proof import IndexedProof, parse_indexed_proof
 from twinproof.chain.log import Log
 from twinproof.chain.receipt import Receipt
 from twinproof.chain.receipt_proof import (
     ProvedLog,
-    ReceiptProof,
     make_receipt_proof,
-    parse_receipt_proof,
     proved_logs,
 )
 from twinproof.errors import Forged, Malformed
@@ -73,7 +72,7 @@ def test_a_receipt_of_every_type_is_proved_with_its_logs(index: int) -> None:
     proof = make_receipt_proof(RECEIPTS, index, ROOT)
     expected = tuple(ProvedLog(log.address, log.topics, log.data) for log in RECEIPTS[index].logs)
     assert proved_logs(proof, ROOT, "receipt") == expected
-    assert parse_receipt_proof(Fields(proof.to_json(), "proof")) == proof
+    assert parse_indexed_proof(Fields(proof.to_json(), "proof")) == proof
 
 
 def test_a_block_of_one_transaction_is_its_own_root() -> None:
@@ -109,7 +108,7 @@ def test_a_proof_for_another_place_is_refused() -> None:
 def test_a_place_without_a_transaction_is_no_receipt() -> None:
     with pytest.raises(Forged, match="no transaction at this place"):
         proved_logs(
-            ReceiptProof(1, ()), bytes.fromhex("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"), "r"
+            IndexedProof(1, ()), bytes.fromhex("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"), "r"
         )
 
 
@@ -131,4 +130,4 @@ def test_a_place_without_a_transaction_is_no_receipt() -> None:
 def test_a_leaf_that_is_no_receipt_is_refused(value: bytes) -> None:
     leaf = bytes(rlp.encode([b"\x20\x80", value]))
     with pytest.raises(Malformed):
-        proved_logs(ReceiptProof(0, (leaf,)), keccak256(leaf), "receipt")
+        proved_logs(IndexedProof(0, (leaf,)), keccak256(leaf), "receipt")

@@ -46,12 +46,15 @@ def verified(
 def test_with_proofs_every_check_of_the_chain_passes(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     code, checks, document = verified(world, capsys, "--proof", "--require", "chain")
     assert code == 0
-    assert {step.id: checks[step.id]["status"] for step in PLAN} == {step.id: "pass" for step in PLAN}
+    expected = {step.id: "pass" for step in PLAN} | {"chain.kms_code": "not_checked"}  # the policy lists no code
+    assert {step.id: checks[step.id]["status"] for step in PLAN} == expected
     assert checks["policy.chain"]["status"] == "pass"
     claims = document["claims"]
     assert isinstance(claims, dict)
     assert claims["chain"]["settled"] is True
-    assert claims["chain"]["allowed_by_transaction"]
+    assert claims["chain"]["transaction_proved"] is True
+    assert claims["chain"]["allowed_by_sender"] == world.chain.app.owner.address.hex()
+    assert len(claims["chain"]["unbroken_by"]) == 3
 
 
 def test_without_proofs_it_is_the_endpoints_word_and_not_settled(
@@ -68,9 +71,10 @@ def test_compare_shows_the_rows_and_says_since_when(world: World, capsys: pytest
     assert main(["compare", *MACHINES, *flags(world), "--proof"]) == 0
     out = capsys.readouterr().out
     assert "On-Chain" in out
-    assert "yes, block" in out
+    assert "yes, added in" in out
     assert "one app contract, on one chain" in " ".join(out.split())
-    assert "Its compose hash is allowed in public since block" in " ".join(out.split())
+    assert "Its compose hash is allowed in public; proved at a final block: 3 endpoints" in " ".join(out.split())
+    assert "It was added in block" in " ".join(out.split())
     assert "PROOF COMPLETE" in out
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from twinproof.dstack.key_answer import Algorithm
 from twinproof.dstack.key_chain import PLAN, KeyVerdict, judge_key
-from twinproof.dstack.secp256k1 import ORDER
 from twinproof.errors import UsageError
+from twinproof.secp256k1 import ORDER
 from twinproof.verdict import Status
 from twinproof_devnet.kms import AppKeys, Kms
 

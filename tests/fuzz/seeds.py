@@ -22,6 +22,7 @@ from small_firmware import firmware
 from small_image import archive, image
 from small_instance import Instance, statement
 from small_kernel import bzimage
+from small_transactions import deposit_json, raw_deposit, signed, signed_json
 from twinproof.chain.abi import encode_words
 from twinproof.chain.contracts import KMS_INFO
 from twinproof.chain.rlp_items import encode
@@ -80,6 +81,10 @@ def _chain_seeds() -> dict[str, tuple[bytes, ...]]:
         "chain_answer": (answer,),
         "chain_revert": (bytes.fromhex("08c379a0") + encode_words(("string",), ("no",)), b""),
         "trie_node": (encode([b"\x20" + bytes(32), b"value"]), *whole.proof.app.nodes[:1]),
+        "chain_transaction": (*(signed(kind) for kind in range(5)), raw_deposit()),
+        "chain_transaction_json": tuple(
+            json.dumps(shown).encode() for shown in (*(signed_json(kind) for kind in range(5)), deposit_json())
+        ),
         "trie_receipt": (receipt_leaf(),),
     }
 

@@ -13,10 +13,12 @@ from twinproof.chain.abi import read_answer
 from twinproof.chain.block import parse_header
 from twinproof.chain.contracts import KMS_INFO
 from twinproof.chain.evidence import parse_evidence
+from twinproof.chain.indexed_proof import IndexedProof
 from twinproof.chain.log import parse_log
 from twinproof.chain.plan import PLAN as CHAIN_PLAN
 from twinproof.chain.receipt import parse_receipt
-from twinproof.chain.receipt_proof import ReceiptProof, proved_logs
+from twinproof.chain.receipt_proof import proved_logs
+from twinproof.chain.transaction import consensus_form, read_transaction
 from twinproof.chain.trie import lookup
 from twinproof.chain.verify import check_chain
 from twinproof.cli import configuration
@@ -226,5 +228,7 @@ TARGETS: dict[str, Target] = {
     "chain_answer": lambda data: read_answer(KMS_INFO, data, reverted=False),
     "chain_revert": lambda data: read_answer(KMS_INFO, data, reverted=True),
     "trie_node": lambda data: lookup(keccak256(data), bytes(32), [data], "proof"),
-    "trie_receipt": lambda data: proved_logs(ReceiptProof(0, (data,)), keccak256(data), "receipt"),
+    "chain_transaction": lambda data: read_transaction(data, "transaction"),
+    "chain_transaction_json": lambda data: consensus_form(parse_object(data, "transaction")),
+    "trie_receipt": lambda data: proved_logs(IndexedProof(0, (data,)), keccak256(data), "receipt"),
 }

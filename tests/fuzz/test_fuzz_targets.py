@@ -92,7 +92,7 @@ READ_ELSEWHERE = {
     "read_mr_config_id": "verdict",
     "read_kms_info": "cloud_answer",
     "parse_account_proof": "chain_evidence",
-    "parse_receipt_proof": "chain_evidence",
+    "parse_indexed_proof": "chain_evidence",
     "read_bytes": "chain_evidence",
     "read_compact": "collateral",
 }

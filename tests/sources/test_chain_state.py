@@ -12,15 +12,20 @@ from lying_node import Lie, lying
 from rpc_stub import client
 from twinproof.chain.account_proof import proved_account
 from twinproof.chain.evidence import ChainEvidence, parse_evidence
+from twinproof.chain.plan import PLAN
 from twinproof.chain.questions import Attested
 from twinproof.chain.receipt_proof import proved_logs
 from twinproof.chain.state import Answered, Proved, State
+from twinproof.chain.trusted import TrustedChain
+from twinproof.chain.verify import check_chain
 from twinproof.errors import Unavailable
+from twinproof.ledger import Ledger
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_state import ChainReader
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.sources.rpc_quorum import Quorum, majority
+from twinproof.verdict import Check, Status, Step
 from twinproof.wire import Fields
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
@@ -30,6 +35,7 @@ from twinproof_devnet.chain.governance import AppContract, KmsContract
 DEVICE, HASH, IMAGE, ROOT = b"\x33" * 32, b"\x11" * 32, b"\x66" * 32, b"\x30" * 91
 OTHER = b"\x99" * 32
 LATER = b"\x22" * 32
+REMOVED = bytes.fromhex("755b79bd4b0eeab344d032284a99003b2ddc018b646752ac72d681593a6e8947")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,8 @@ def app(chain: DevChain, kms: KmsContract) -> AppContract:
     app.allow(OTHER)
     app.remove(OTHER)
     app.allow(LATER)
+    app.remove(HASH)
+    app.allow(HASH)
     chain.settle()
     return app
 
@@ -91,6 +99,13 @@ def says(state: State) -> dict[str, object]:
         "root": state.ca_pubkey(),
         "code": state.implementation() == state.app_implementation(),
     }
+
+
+def judged(evidence: ChainEvidence, attested: Attested) -> dict[str, Check]:
+    ledger = Ledger((*PLAN, Step("policy.chain", "", "", "")))
+    trusted = TrustedChain(chain_id=evidence.chain_id, kms=evidence.kms, max_age=1 << 40)
+    check_chain(evidence, attested, trusted, ledger, at=evidence.block.header.timestamp)
+    return {check.id: check for check in ledger.checks()}
 
 
 TRUTH = {
@@ -201,6 +216,38 @@ def _wrong_receipts(method: str, params: Sequence[object], answer: object) -> ob
     return answer
 
 
+def _another_transaction(method: str, params: Sequence[object], answer: object) -> object:
+    """The hash of another transaction for every log, which no receipt's proof shows."""
+    if method == "eth_getLogs" and isinstance(answer, list):
+        return [{**log, "transactionHash": "0x" + "77" * 32} for log in answer]
+    return answer
+
+
+def _another_sender(method: str, params: Sequence[object], answer: object) -> object:
+    """Signatures that are not those of the block's transactions."""
+    if method == "eth_getBlockByNumber" and params[1] and isinstance(answer, dict):
+        return {**answer, "transactions": [{**item, "r": "0x5"} for item in answer["transactions"]]}
+    return answer
+
+
+def _another_answer(method: str, params: Sequence[object], answer: object) -> object:
+    return "0x" + "00" * 32 if method == "eth_call" else answer
+
+
+def _no_creation(method: str, params: Sequence[object], answer: object) -> object:
+    """Nothing of the first block in which the app has logs."""
+    if method == "eth_getLogs" and isinstance(answer, list):
+        return [log for log in answer if log["blockNumber"] != answer[0]["blockNumber"]]
+    return answer
+
+
+def _no_removal(method: str, params: Sequence[object], answer: object) -> object:
+    """The hash was removed once, and added again: by these logs it was allowed all the time."""
+    if method == "eth_getLogs" and isinstance(answer, list):
+        return [log for log in answer if log["topics"][0] != "0x" + REMOVED.hex() or log["data"] != "0x" + HASH.hex()]
+    return answer
+
+
 def _wrong_answers(method: str, params: Sequence[object], answer: object) -> object:
     if method == "eth_call" and answer == "0x" + "00" * 32:
         return "0x" + "00" * 31 + "01"
@@ -216,10 +263,22 @@ LIES: dict[str, Lie] = {
     "a block of its own": _wrong_block,
     "another chain": _wrong_chain,
     "wrong receipts": _wrong_receipts,
+    "another transaction": _another_transaction,
+    "another sender": _another_sender,
+    "another answer": _another_answer,
+    "no creation": _no_creation,
+    "a removal left out": _no_removal,
 }
 
 
-UNSEEN_WHEN_LAST = {"forged proof", "a proof of another contract", "half a proof", "wrong receipts"}
+LEFT_OUT = {
+    "missing logs": (False, True),
+    "no creation": (True, False),
+    "a removal left out": (True, True),
+    "another answer": (True, True),
+}
+"""What a lie of the only endpoint leaves: whether the log that allowed the hash, and the factory's, are shown."""
+UNSEEN_WHEN_LAST = {"forged proof", "a proof of another contract", "half a proof", "wrong receipts", "another sender"}
 """Proofs are asked of one endpoint after the other, until one holds."""
 
 
@@ -254,19 +313,26 @@ def test_the_only_endpoint_proves_no_lie(
     with lying(chain.methods, LIES[name]) as url:
         asked = reader([url], kms, proof=True)
         asked.quorum.chain_id = chain.chain_id
-        if name in {"wrong logs", "missing logs"}:
-            evidence = asked.evidence(attested)
-            assert evidence.allowed_by is None
-            if name == "wrong logs":
-                with pytest.raises(RpcUntrue):
-                    asked.logs(app.address)
-        elif name == "wrong receipts":
-            assert asked.evidence(attested).allowed_by is None
-            with pytest.raises(Unavailable, match="receipts"):
-                asked.logs(app.address)
-        else:
+        if name not in LEFT_OUT:
             with pytest.raises(Unavailable):
                 asked.evidence(attested)
+            return
+        evidence = asked.evidence(attested)
+        shown = evidence.allowed_by is not None, evidence.created_by is not None
+        assert shown == LEFT_OUT[name]
+        assert evidence.unbroken == (asked.quorum.endpoints[0].name,) * shown[0]
+        check = judged(evidence, attested)["chain.implementation"]
+        assert (check.status is Status.FAIL) is (name == "another answer")
+        assert (asked.quorum.endpoints[0].name in check.reason) is (name == "another answer")
+
+
+@pytest.mark.parametrize("name", ["wrong logs", "made up", "wrong receipts", "another transaction", "another sender"])
+def test_the_only_endpoint_s_log_is_not_read_when_its_block_contradicts_it(
+    chain: DevChain, kms: KmsContract, app: AppContract, name: str
+) -> None:
+    lies = {**LIES, "made up": _made_up_log}
+    with lying(chain.methods, lies[name]) as url, pytest.raises(Unavailable):
+        reader([url], kms, proof=True).logs(app.address)
 
 
 def test_a_log_that_was_made_up_is_caught_by_its_block(chain: DevChain, kms: KmsContract, app: AppContract) -> None:

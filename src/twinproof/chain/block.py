@@ -1,4 +1,4 @@
-"""Block headers: the number, the time and the two roots that proofs lead to, tied to the block's hash.
+"""Block headers: the number, the time and the three roots that proofs lead to, tied to the block's hash.
 
 The hash is Keccak-256 of the RLP of the header's fields, in the order of the yellow paper; London, Shanghai, Cancun and
 Prague each appended fields, so a header is one of four lengths. Base has the same fields (OP Stack specification).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twinproof.chain.rlp_items import byte_strings, decode, encode, integer
+from twinproof.chain.rlp_items import byte_strings, decode, encode, integer, integer_bytes
 from twinproof.chain.values import MAX_WORD, data, quantity
 from twinproof.errors import Forged, Malformed
 from twinproof.keccak import keccak256
@@ -57,6 +57,7 @@ class Header:
     hash: bytes
     parent_hash: bytes
     state_root: bytes
+    transactions_root: bytes
     receipts_root: bytes
     timestamp: int
     fields: tuple[bytes, ...]
@@ -81,8 +82,7 @@ def parse_header(fields: Fields) -> Header:
     items = []
     for name, size in _FIELDS[: len(present)]:
         if size is None:
-            value = quantity(fields, name, high=MAX_WORD)
-            items.append(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+            items.append(integer_bytes(quantity(fields, name, high=MAX_WORD)))
         elif size < 0:
             items.append(data(fields, name, max_size=_MAX_EXTRA_DATA))
         else:
@@ -120,6 +120,7 @@ def _header(items: tuple[bytes, ...], where: str) -> Header:
         hash=keccak256(encode(items)),
         parent_hash=items[_INDEX["parentHash"]],
         state_root=items[_INDEX["stateRoot"]],
+        transactions_root=items[_INDEX["transactionsRoot"]],
         receipts_root=items[_INDEX["receiptsRoot"]],
         timestamp=integer(items[_INDEX["timestamp"]], f"{where}.timestamp", size=8),
         fields=items,

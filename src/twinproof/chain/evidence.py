@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 from twinproof.chain.account_proof import AccountProof, parse_account_proof
 from twinproof.chain.block import Header, decode_header
+from twinproof.chain.indexed_proof import IndexedProof, parse_indexed_proof
 from twinproof.chain.log import Log, parse_log
-from twinproof.chain.receipt_proof import ReceiptProof, parse_receipt_proof
 from twinproof.chain.values import MAX_WORD, data, hex_data, hex_quantity, quantity
 from twinproof.errors import Malformed
 from twinproof.wire import Fields, shown
 
-__all__ = ["AgreedBlock", "AllowedBy", "Call", "ChainEvidence", "PlainState", "StateProof", "Word", "parse_evidence"]
+__all__ = ["AgreedBlock", "Call", "ChainEvidence", "PlacedLog", "PlainState", "StateProof", "Word", "parse_evidence"]
 
 _MOST_ENDPOINTS = 64
 _MOST_ANSWERS = 256
@@ -83,12 +83,16 @@ class PlainState:
 
 
 @dataclass(frozen=True, slots=True)
-class AllowedBy:
-    """The log that allowed the compose hash, the block it is in, and the proof of its receipt, if one was asked for."""
+class PlacedLog:
+    """A log that matters, its block, and the proofs of its receipt and of its transaction.
+
+    Without the first the log is an endpoint's word, without the second the transaction's hash and sender are.
+    """
 
     block: AgreedBlock
     log: Log
-    receipt: ReceiptProof | None = None
+    receipt: IndexedProof | None = None
+    transaction: IndexedProof | None = None
 
     def to_json(self) -> dict[str, object]:
         log = self.log
@@ -107,19 +111,28 @@ class AllowedBy:
         }
         if self.receipt is not None:
             members["receipt"] = self.receipt.to_json()
+        if self.transaction is not None:
+            members["transaction"] = self.transaction.to_json()
         return members
 
 
 @dataclass(frozen=True, slots=True)
 class ChainEvidence:
-    """`kms` is the contract that was asked, 20 bytes. At least one of `proof` and `plain` is there."""
+    """`kms` is the contract that was asked, 20 bytes. At least one of `proof` and `plain` is there.
+
+    Beside a proof `plain` holds the contract's own answer about the compose hash, in the words of enough endpoints.
+    """
 
     chain_id: int
     kms: bytes
     block: AgreedBlock
     proof: StateProof | None = None
     plain: PlainState | None = None
-    allowed_by: AllowedBy | None = None
+    allowed_by: PlacedLog | None = None
+    """The log that added the compose hash, since which nobody removed it by the logs of the endpoints `unbroken`."""
+    unbroken: tuple[str, ...] = ()
+    created_by: PlacedLog | None = None
+    """The KMS's log that its factory made the app's contract."""
     stored: bool = False
     """Read from a file: who agreed is then somebody's word."""
 
@@ -153,12 +166,15 @@ class ChainEvidence:
             }
         if self.allowed_by is not None:
             members["allowed_by"] = self.allowed_by.to_json()
+            members["unbroken"] = list(self.unbroken)
+        if self.created_by is not None:
+            members["created_by"] = self.created_by.to_json()
         return members
 
 
 def parse_evidence(fields: Fields) -> ChainEvidence:
     """Read the `chain` member of a bundle strictly: it is then `stored`. Raises Malformed, UsageError without rlp."""
-    _only(fields, {"chain_id", "kms", "block", "proof", "plain", "allowed_by"})
+    _only(fields, {"chain_id", "kms", "block", "proof", "plain", "allowed_by", "unbroken", "created_by"})
     if "proof" not in fields and "plain" not in fields:
         raise Malformed("neither proofs nor answers", where=fields.where, expected="proof or plain")
     proof = None
@@ -172,7 +188,9 @@ def parse_evidence(fields: Fields) -> ChainEvidence:
         block=_block(fields.child("block")),
         proof=proof,
         plain=_plain(fields.child("plain")) if "plain" in fields else None,
-        allowed_by=_allowed_by(fields.child("allowed_by")) if "allowed_by" in fields else None,
+        allowed_by=_placed(fields.child("allowed_by")) if "allowed_by" in fields else None,
+        unbroken=_names(fields, "unbroken") if "unbroken" in fields else (),
+        created_by=_placed(fields.child("created_by")) if "created_by" in fields else None,
         stored=True,
     )
 
@@ -215,12 +233,13 @@ def _plain(fields: Fields) -> PlainState:
     )
 
 
-def _allowed_by(fields: Fields) -> AllowedBy:
-    _only(fields, {"block", "log", "receipt"})
-    return AllowedBy(
+def _placed(fields: Fields) -> PlacedLog:
+    _only(fields, {"block", "log", "receipt", "transaction"})
+    return PlacedLog(
         block=_block(fields.child("block")),
         log=parse_log(fields.child("log")),
-        receipt=parse_receipt_proof(fields.child("receipt")) if "receipt" in fields else None,
+        receipt=parse_indexed_proof(fields.child("receipt")) if "receipt" in fields else None,
+        transaction=parse_indexed_proof(fields.child("transaction")) if "transaction" in fields else None,
     )
 
 

@@ -25,7 +25,12 @@ class OnChain:
     settled: bool
     any_device: bool
     allowed_in_block: int | None = None
-    """The block whose log allowed it; None when no log was shown."""
+    """The block whose log added it; None when no log was shown. That it was not removed in between is `unbroken_by`."""
     allowed_by_transaction: bytes | None = None
-    """As the endpoints name it; the log's place in its block is what a proof shows."""
+    allowed_by_sender: bytes | None = None
+    """Who signed that transaction, 20 bytes; None unless it is proved."""
     log_proved: bool = False
+    transaction_proved: bool = False
+    """Without it the transaction's hash is as the endpoints name it; the log's place in its block is proved."""
+    unbroken_by: tuple[str, ...] = ()
+    """The endpoints in whose logs the hash was not removed since that block: no proof shows it."""

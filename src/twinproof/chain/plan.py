@@ -58,6 +58,12 @@ PLAN = (
         "ERC-1967; Dstack-TEE/dstack: DstackKms.appImplementation",
     ),
     _step(
+        "factory",
+        "the KMS's own factory made the app's contract",
+        "a contract of another kind can keep a proxy's slots, write its events, and answer the KMS as it likes",
+        "Dstack-TEE/dstack: DstackKms.AppDeployedViaFactory; policy: app_proxies",
+    ),
+    _step(
         "app",
         "the app id is a contract, and registered at the KMS",
         "the KMS asks the app's contract; without one nothing decides in public who gets the app's keys",
@@ -92,5 +98,11 @@ PLAN = (
         "the keys come from this KMS",
         "another KMS obeys another contract, or none",
         "Dstack-TEE/dstack: DstackKms.kmsInfo, caPubkey",
+    ),
+    _step(
+        "kms_code",
+        "the KMS's contract runs code that is known",
+        "whoever may replace the code of the KMS's contract decides what it registers, allows and logs",
+        "ERC-1967; policy: kms_implementations",
     ),
 )

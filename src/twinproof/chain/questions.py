@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from twinproof.chain import contracts
 from twinproof.chain import storage_layout as layout
 
-__all__ = ["Attested", "app_slots", "kms_slots", "plain_calls"]
+__all__ = ["Attested", "app_slots", "cross_check", "kms_slots", "plain_calls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,13 @@ def kms_slots(attested: Attested) -> tuple[bytes, ...]:
     return tuple(slots)
 
 
+def cross_check(attested: Attested) -> tuple[tuple[bytes, bytes], ...]:
+    """The `eth_call` beside proofs: what the contract itself answers about a slot that is proved."""
+    return ((attested.app_id, contracts.ALLOWED_COMPOSE_HASHES.call(attested.compose_hash)),)
+
+
 def plain_calls(attested: Attested, kms: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """(contract, input) of every `eth_call`; the implementation's slot is asked with `eth_getStorageAt` beside them."""
+    """(contract, input) of every `eth_call`; beside them `eth_getStorageAt` is asked for the implementations' slots."""
     app = attested.app_id
     calls = [
         (app, contracts.ALLOWED_COMPOSE_HASHES.call(attested.compose_hash)),

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from twinproof.errors import Malformed, UsageError
 from twinproof.keccak import INSTALL
 
-__all__ = ["Item", "byte_strings", "decode", "encode", "integer"]
+__all__ = ["Item", "byte_strings", "decode", "encode", "integer", "integer_bytes"]
 
 _MAX_DEPTH = 8
 """A receipt has four levels; readers of what is nested deeper would run out of stack."""
@@ -63,3 +63,8 @@ def integer(data: bytes, where: str, *, size: int = 32) -> int:
     if data[:1] == b"\0" or len(data) > size:
         raise Malformed("not an RLP integer", where=where, got=data[:40].hex(), expected=f"at most {size} bytes")
     return int.from_bytes(data, "big")
+
+
+def integer_bytes(value: int) -> bytes:
+    """The byte string of an integer that is not negative: big-endian, without leading zeros."""
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")

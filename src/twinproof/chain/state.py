@@ -49,6 +49,14 @@ class State(ABC):
         """The KMS's root key as its contract has it."""
 
     @abstractmethod
+    def code_hash(self) -> bytes | None:
+        """Keccak-256 of the code at the app id itself: the proxy's. None without a proof, or without an account."""
+
+    @abstractmethod
+    def kms_implementation(self) -> bytes | None:
+        """The code behind the KMS's proxy."""
+
+    @abstractmethod
     def implementation(self) -> bytes | None:
         """The code behind the app's proxy."""
 
@@ -77,6 +85,12 @@ class Proved(State):
 
     def is_contract(self) -> bool | None:
         return self._app is not None and self._app.is_contract
+
+    def code_hash(self) -> bytes | None:
+        return None if self._app is None else self._app.code_hash
+
+    def kms_implementation(self) -> bytes | None:
+        return _address(self._kms, layout.IMPLEMENTATION)
 
     def registered(self) -> bool | None:
         return _flag(self._kms, layout.registered_app_slot(self.app))
@@ -132,6 +146,12 @@ class Answered(State):
         """By the answer to `allowAnyDevice`, which every generation has."""
         answer = self._ask(self.app, contracts.ALLOW_ANY_DEVICE)
         return None if answer is None else answer.kind is not AnswerKind.NO_CODE
+
+    def code_hash(self) -> bytes | None:
+        return None
+
+    def kms_implementation(self) -> bytes | None:
+        return _as_address(self._words.get((self.kms, layout.IMPLEMENTATION)))
 
     def registered(self) -> bool | None:
         return self._flag(self.kms, contracts.REGISTERED_APPS, self.app)

@@ -18,6 +18,10 @@ class TrustedChain(NamedTuple):
     kms: bytes = BASE_KMS
     app_implementations: tuple[bytes, ...] = ()
     """Code of DstackApp (addresses) that is known beside the one that the KMS gives to new apps."""
+    app_proxies: tuple[bytes, ...] = ()
+    """Keccak-256 of the code of app contracts that are known proxies, though the KMS's factory did not make them."""
+    kms_implementations: tuple[bytes, ...] = ()
+    """Code of DstackKms (addresses) that is known; with any of them, other code is refused."""
     endpoints: int = 2
     """How many endpoints have to agree on a block."""
     max_age: int = 7200
@@ -28,6 +32,8 @@ class TrustedChain(NamedTuple):
             "chain_id": self.chain_id,
             "kms_contract": self.kms.hex(),
             "app_implementations": [address.hex() for address in self.app_implementations],
+            "app_proxies": [code_hash.hex() for code_hash in self.app_proxies],
+            "kms_implementations": [address.hex() for address in self.kms_implementations],
             "endpoints": self.endpoints,
             "max_age": self.max_age,
         }

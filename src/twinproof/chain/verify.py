@@ -1,12 +1,13 @@
 """Was it allowed in public? The third question, asked of what the first two found.
 
-1. chain.network      2. chain.header           3. chain.agreement   4. chain.finality    5. chain.recent
-6. chain.state_proof  7. chain.implementation   8. chain.app         9. chain.compose_hash
-10. chain.log        11. chain.device          12. chain.os_image   13. chain.key_provider
+1. chain.network      2. chain.header           3. chain.agreement     4. chain.finality    5. chain.recent
+6. chain.state_proof  7. chain.implementation   8. chain.factory       9. chain.app         10. chain.compose_hash
+11. chain.log         12. chain.device          13. chain.os_image     14. chain.key_provider
+15. chain.kms_code
 
-1 to 6 are a straight line, and say whose word the rest is. 7 to 13 are independent questions about a state that is then
-known, each answered even when another fails. `policy.chain` passes when all of them did, except 10, and nothing of it
-rests on one endpoint's word.
+1 to 6 are a straight line, and say whose word the rest is. 7 to 15 are independent questions about a state that is then
+known, each answered even when another fails. `policy.chain` passes when all of them did, except 11, and 15 where the
+policy lists no code, and nothing of it rests on one endpoint's word.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 
 from twinproof.chain.allowed_log import check_log
 from twinproof.chain.evidence import AgreedBlock, ChainEvidence
+from twinproof.chain.factory_log import check_factory
 from twinproof.chain.on_chain import OnChain
 from twinproof.chain.plan import PLAN, STORED
 from twinproof.chain.questions import Attested
@@ -27,7 +29,8 @@ from twinproof.ledger import Ledger, Line
 __all__ = ["check_chain"]
 
 _FUTURE_SECONDS = 300
-_NEEDED = tuple(step.id for step in PLAN if step.id not in {"chain.agreement", "chain.finality", "chain.log"})
+_JUDGED_APART = {"chain.agreement", "chain.finality", "chain.factory", "chain.log", "chain.kms_code"}
+_NEEDED = tuple(step.id for step in PLAN if step.id not in _JUDGED_APART)
 
 
 def check_chain(
@@ -157,10 +160,13 @@ def _on_chain(
     weak: list[str],
 ) -> OnChain | None:
     """`policy.chain`, and what may be said. After a failure it stays open, and is blocked by that failure."""
-    log = check_log(evidence, attested, ledger)
+    made_elsewhere = check_factory(evidence, state, attested, trusted, ledger)
+    placed = check_log(evidence, attested, ledger)
     if ledger.failed("chain."):
         return None
-    weak += [f"{step_id} was not checked" for step_id in _NEEDED if not ledger.passed(step_id)]
+    needed = (*_NEEDED, "chain.kms_code") if trusted.kms_implementations else _NEEDED
+    weak += [f"{step_id} was not checked" for step_id in needed if not ledger.passed(step_id)]
+    weak += [made_elsewhere] if made_elsewhere else []
     block = evidence.block
     with ledger.line("policy.chain") as line:
         line.got = f"block {block.header.number}, {len(block.agreed)} of {len(block.asked)} endpoints"
@@ -178,13 +184,16 @@ def _on_chain(
         settled=not weak,
         any_device=state.any_device() is True,
     )
-    if log is None or evidence.allowed_by is None:
+    if placed is None or evidence.allowed_by is None:
         return found
-    by = evidence.allowed_by
-    proved = by.receipt is not None and not evidence.stored and len(by.block.agreed) >= trusted.endpoints
+    by, transaction = evidence.allowed_by, placed.transaction
+    proved = placed.proved and not evidence.stored and len(by.block.agreed) >= trusted.endpoints and by.block.finalized
     return replace(
         found,
-        allowed_in_block=log.block_number,
-        allowed_by_transaction=log.transaction_hash,
-        log_proved=proved and by.block.finalized,
+        allowed_in_block=by.log.block_number,
+        allowed_by_transaction=by.log.transaction_hash,
+        allowed_by_sender=None if transaction is None else transaction.sender,
+        log_proved=proved,
+        transaction_proved=proved and transaction is not None,
+        unbroken_by=evidence.unbroken,
     )

@@ -49,24 +49,31 @@ def with_chain(results: Sequence[Result], settings: Settings, arguments: argpars
             verdict = verifier.verify(result, at=settings.time_for(result.fetched_at))
             attested = attested_by(verdict.claims)
             found.append(result if attested is None else _asked(result, attested, reader, settings))
-        return [_with_dissent(result, reader) for result in found]
+        return [_as_known_now(result, reader, settings) for result in found]
 
 
 def _asked(evidence: Evidence, attested: Attested, reader: ChainReader, settings: Settings) -> Evidence:
     try:
         return evidence.with_chain(reader.evidence(attested))
     except Unavailable as error:
-        if _is_required(settings):
-            raise
-        return replace(evidence, chain=None, chain_failure=f"the chain was not read: {error}")
+        return _not_read(evidence, error, settings)
 
 
-def _with_dissent(result: Result, reader: ChainReader) -> Result:
-    """Who was caught at a lie about one instance is named for all."""
-    if not isinstance(result, Evidence) or result.chain is None or result.stored:
+def _as_known_now(result: Result, reader: ChainReader, settings: Settings) -> Result:
+    """Who was caught at a lie about one instance is named for all, and believed about none."""
+    if not isinstance(result, Evidence) or result.chain is None or result.chain.stored:
         return result
-    block = reader.agreed_block(reader.agreement)
-    return result.with_chain(replace(result.chain, block=block))
+    from twinproof.sources.block_contents import nobody_left
+
+    if not reader.quorum.trusted:
+        return _not_read(result, nobody_left(reader.quorum), settings)
+    return result.with_chain(reader.refreshed(result.chain))
+
+
+def _not_read(evidence: Evidence, error: Unavailable, settings: Settings) -> Evidence:
+    if _is_required(settings):
+        raise error
+    return replace(evidence, chain=None, chain_failure=f"the chain was not read: {error}")
 
 
 def _is_required(settings: Settings) -> bool:

@@ -8,9 +8,9 @@ import json
 from twinproof.cli.output import style_of
 from twinproof.dstack.key_answer import MAX_ANSWER_BYTES, Algorithm
 from twinproof.dstack.key_chain import judge_key
-from twinproof.dstack.secp256k1 import compressed_point
 from twinproof.errors import Malformed, UsageError
 from twinproof.report.key_text import key_text
+from twinproof.secp256k1 import compressed_point
 from twinproof.sources.files import read_file
 from twinproof.wire import shown, unhex
 

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twinproof.deployments.cloud_answers import EnvKey
-from twinproof.dstack.secp256k1 import compressed_point, recover
 from twinproof.errors import Malformed, Stale, Untrusted, UsageError
+from twinproof.secp256k1 import compressed_point, recover
 
 __all__ = ["IV_SIZE", "check_env_key", "check_secrets", "parse_env_file", "refuse_own_keys", "seal"]
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from twinproof.dstack.secp256k1 import ORDER, compressed, compressed_point
 from twinproof.errors import Contradiction, Malformed
+from twinproof.secp256k1 import ORDER, compressed, compressed_point
 from twinproof.wire import Fields, parse_object, shown, unhex
 
 __all__ = ["MAX_ANSWER_BYTES", "Algorithm", "KeyAnswer", "Method", "parse_key_answer"]

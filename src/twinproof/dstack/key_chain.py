@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from twinproof.dstack.key_answer import Algorithm, KeyAnswer, Method, parse_key_answer
-from twinproof.dstack.secp256k1 import recover, verify_digest
 from twinproof.errors import Forged, Malformed, Untrusted, UsageError
 from twinproof.ledger import Ledger, Plan
+from twinproof.secp256k1 import recover, verify_digest
 from twinproof.verdict import Check, Status, Step
 
 __all__ = ["DOES_NOT_PROVE", "PLAN", "PROVES", "KeyVerdict", "judge_key"]

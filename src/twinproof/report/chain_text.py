@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict
+
+if TYPE_CHECKING:
+    from twinproof.chain.on_chain import OnChain
 
 __all__ = ["chain_row", "chain_sentence"]
 
@@ -15,7 +19,7 @@ def chain_row(verdict: Verdict) -> str:
     chain = verdict.claims.chain
     if chain is not None and chain.settled:
         if chain.allowed_in_block is not None and chain.log_proved:
-            return f"yes, block {chain.allowed_in_block}"
+            return f"yes, added in block {chain.allowed_in_block}"
         return f"yes, at block {chain.block_number}"
     if any(check.id.startswith("chain.") for check in verdict.failures):
         return "NO"
@@ -32,9 +36,20 @@ def chain_sentence(verdicts: Sequence[Verdict]) -> str:
         return f"Not shown: that this code was allowed in public ({reason})."
     newest = max(settled, key=lambda chain: chain.block_number)
     where = f"{len(newest.endpoints)} endpoints agree on block {newest.block_number} of chain {newest.chain_id}"
-    dates = {(chain.allowed_in_block, chain.allowed_by_transaction) for chain in settled if chain.log_proved}
-    text = "Its compose hash is allowed in public"
-    if len(dates) == 1 and all(chain.log_proved for chain in settled):
-        block, transaction = dates.pop()
-        text += f" since block {block} by transaction 0x{(transaction or b'').hex()}"
-    return f"{text}; proved at a final block: {where}."
+    return f"Its compose hash is allowed in public; proved at a final block: {where}.{_since(settled)}"
+
+
+def _since(settled: Sequence[OnChain]) -> str:
+    """When it was added, where that is proved: a proof shows neither that it was not removed in between, nor less."""
+    dates = {(chain.allowed_in_block, chain.allowed_by_transaction) for chain in settled}
+    first = settled[0]
+    if len(dates) > 1 or not all(chain.log_proved for chain in settled) or first.allowed_by_transaction is None:
+        return ""
+    text = f" It was added in block {first.allowed_in_block} by transaction 0x{first.allowed_by_transaction.hex()}"
+    if all(chain.transaction_proved for chain in settled) and first.allowed_by_sender is not None:
+        text += f" of 0x{first.allowed_by_sender.hex()} (proved)"
+    else:
+        text += " (the block is proved; the transaction's hash is what the endpoints say)"
+    told = [name for name in first.unbroken_by if all(name in chain.unbroken_by for chain in settled)]
+    whose = ", ".join(told) or "nobody"
+    return f"{text}; that it was not removed in between is the word of {whose}."

@@ -6,28 +6,30 @@ Without them the endpoints are asked the same questions, and the answers that en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from twinproof.chain.abi import Answer, Function, read_answer
 from twinproof.chain.account_proof import AccountProof, parse_account_proof, proved_account
 from twinproof.chain.block import Header
-from twinproof.chain.events import Kind, topics
-from twinproof.chain.evidence import AgreedBlock, AllowedBy, Call, ChainEvidence, PlainState, StateProof, Word
+from twinproof.chain.evidence import AgreedBlock, Call, ChainEvidence, PlacedLog, PlainState, StateProof, Word
 from twinproof.chain.log import Log
-from twinproof.chain.questions import Attested, app_slots, kms_slots, plain_calls
+from twinproof.chain.questions import Attested, app_slots, cross_check, kms_slots, plain_calls
 from twinproof.chain.storage_layout import IMPLEMENTATION
-from twinproof.chain.values import data_text, hex_data
+from twinproof.chain.values import hex_data
 from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
-from twinproof.sources.agreed_logs import ProvedPlace, agreed_logs, logs_of_one, nobody_left, prove_logs
+from twinproof.sources.agreed_logs import ProvedPlace, agreed_logs, logs_of_one
+from twinproof.sources.block_contents import nobody_left
 from twinproof.sources.chain_cache import ChainCache, ScanKey
-from twinproof.sources.chain_calls import MAX_ANSWER, is_revert
+from twinproof.sources.chain_calls import called, storage_word
 from twinproof.sources.chain_logs import first_block_with_code, read_logs
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.log_scan import LogFilter
-from twinproof.sources.rpc import Endpoint, read_from
-from twinproof.sources.rpc_errors import RpcRefused, RpcUntrue
+from twinproof.sources.rpc import Endpoint
+from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.sources.rpc_quorum import Agreement, Quorum
+from twinproof.sources.shown_logs import ShownLogs, placed, shown_logs
 from twinproof.wire import Fields
 
 __all__ = ["ChainReader", "account_proof"]
@@ -50,7 +52,9 @@ class ChainReader:
     _agreed: Agreement | None = field(default=None, init=False)
     _by_endpoint: dict[tuple[str, bytes], tuple[Log, ...]] = field(default_factory=dict, init=False)
     _logs: dict[bytes, tuple[Log, ...]] = field(default_factory=dict, init=False)
-    _places: dict[bytes, Mapping[Log, ProvedPlace]] = field(default_factory=dict, init=False)
+    _shown: dict[tuple[bytes, bytes], ShownLogs] = field(default_factory=dict, init=False)
+    places: dict[Log, ProvedPlace] = field(default_factory=dict, init=False)
+    """Where the logs that were read with `proof` stand."""
 
     @property
     def agreement(self) -> Agreement:
@@ -70,28 +74,53 @@ class ChainReader:
     def evidence(self, attested: Attested) -> ChainEvidence:
         """What there is to judge this instance by. Raises Unavailable; names in the dissent who was caught at a lie."""
         end = self.agreement.block
+        calls = cross_check(attested) if self.proof else plain_calls(attested, self.kms)
         proof = self._proof(attested, end) if self.proof else None
-        plain = None if self.proof else self._plain(attested, end)
-        allowed_by = self._allowed_by(attested)
-        return ChainEvidence(
-            chain_id=self.quorum.check_chain_id(),
-            kms=self.kms,
-            block=self.agreed_block(self.agreement),
-            proof=proof,
-            plain=plain,
-            allowed_by=allowed_by,
+        plain = self._plain(attested, calls, end)
+        about = attested.app_id, attested.compose_hash
+        if about not in self._shown:
+            self._shown[about] = shown_logs(self, attested)
+        shown = self._shown[about]
+        if not self.quorum.trusted:
+            raise nobody_left(self.quorum)
+        return self.refreshed(
+            ChainEvidence(
+                chain_id=self.quorum.check_chain_id(),
+                kms=self.kms,
+                block=self.agreed_block(self.agreement),
+                proof=proof,
+                plain=plain,
+                allowed_by=shown.allowed_by,
+                unbroken=shown.unbroken,
+                created_by=shown.created_by,
+            )
+        )
+
+    def refreshed(self, evidence: ChainEvidence) -> ChainEvidence:
+        """The same, with what is known by now of who lies: whoever was caught since agrees to nothing any more."""
+
+        def now(placed: PlacedLog | None) -> PlacedLog | None:
+            return None if placed is None else replace(placed, block=self._without_dissent(placed.block))
+
+        return replace(
+            evidence,
+            block=self._without_dissent(evidence.block),
+            allowed_by=now(evidence.allowed_by),
+            created_by=now(evidence.created_by),
+            unbroken=tuple(name for name in evidence.unbroken if name not in self.quorum.dissent),
         )
 
     def agreed_block(self, agreement: Agreement) -> AgreedBlock:
         """As evidence; the dissent is all that is known by now."""
-        dissent = {**dict(agreement.dissent), **self.quorum.dissent}
-        return AgreedBlock(
-            header=agreement.block,
-            hash=agreement.block.hash,
-            asked=agreement.asked,
-            agreed=tuple(name for name in agreement.agreed if name not in self.quorum.dissent),
-            finalized=True,
-            dissent=tuple(sorted(dissent.items())),
+        block = agreement.block
+        agreed = AgreedBlock(block, block.hash, agreement.asked, agreement.agreed, True, agreement.dissent)
+        return self._without_dissent(agreed)
+
+    def _without_dissent(self, block: AgreedBlock) -> AgreedBlock:
+        return replace(
+            block,
+            agreed=tuple(name for name in block.agreed if name not in self.quorum.dissent),
+            dissent=tuple(sorted({**dict(block.dissent), **self.quorum.dissent}.items())),
         )
 
     def logs(self, contract: bytes) -> tuple[Log, ...]:
@@ -100,23 +129,19 @@ class ChainReader:
             start, end = self.start_of(contract), self.agreement.block
             wanted = LogFilter((contract,))
             if self.proof:
-                self._logs[contract], self._places[contract] = agreed_logs(
+                self._logs[contract], places = agreed_logs(
                     self.quorum, wanted, start=start, end=end, cache=self.cache, progress=self.progress
                 )
+                self.places.update(places)
             else:
                 self._logs[contract] = logs_of_one(
                     self.quorum, wanted, start=start, end=end, cache=self.cache, progress=self.progress
                 )
         return self._logs[contract]
 
-    def proofs(self, contract: bytes) -> tuple[AllowedBy, ...]:
+    def proofs(self, contract: bytes) -> tuple[PlacedLog, ...]:
         """The logs that `logs` gave and proved, each with its block and its proof; none without `proof`."""
-        places = self._places.get(contract, {})
-        return tuple(
-            AllowedBy(self.agreed_block(places[log].block), log, places[log].receipt)
-            for log in self._logs.get(contract, ())
-            if log in places
-        )
+        return tuple(placed(self, log, self.places[log]) for log in self._logs.get(contract, ()) if log in self.places)
 
     def start_of(self, contract: bytes) -> int:
         """The first block in which it can have logs: the earliest that a trusted endpoint says. Raises Unavailable."""
@@ -163,10 +188,21 @@ class ChainReader:
                 failure = failure or error
         raise failure or nobody_left(self.quorum)
 
-    def _plain(self, attested: Attested, end: Header) -> PlainState:
-        """The answers that enough endpoints give. Raises Unavailable."""
+    def answer(self, contract: bytes, function: Function, *arguments: object) -> Answer:
+        """What enough endpoints say that a contract answers, at the agreed block. Raises Unavailable."""
+        said = self._said(((contract, function.call(*arguments)),), (), self.agreement.block).calls[0]
+        return read_answer(function, said.output, reverted=said.reverted)
+
+    def _plain(self, attested: Attested, calls: Sequence[tuple[bytes, bytes]], end: Header) -> PlainState:
+        """The answers that enough endpoints give: beside proofs of one call, without them of all and of two words."""
+        places = () if self.proof else ((attested.app_id, IMPLEMENTATION), (self.kms, IMPLEMENTATION))
+        return self._said(calls, places, end)
+
+    def _said(
+        self, calls: Sequence[tuple[bytes, bytes]], places: Sequence[tuple[bytes, bytes]], end: Header
+    ) -> PlainState:
         by_name = {endpoint.name: endpoint for endpoint in self.quorum.trusted}
-        results = fetch_all(list(by_name), lambda _, name: plain_state(by_name[name], attested, self.kms, end))
+        results = fetch_all(list(by_name), lambda _, name: plain_state(by_name[name], calls, places, end))
         votes: dict[tuple[tuple[Call, ...], tuple[Word, ...]], list[str]] = {}
         for name, result in zip(by_name, results, strict=True):
             if isinstance(result, TwinproofError):
@@ -183,51 +219,29 @@ class ChainReader:
                 where=f"block {end.number}",
                 got="; ".join(f"{', '.join(names)} say one thing" for names in votes.values()),
                 expected=f"the same from {self.quorum.needed} of {len(self.quorum.endpoints)}",
-                hint="--proof shows which of them lies",
+                hint="" if self.proof else "--proof shows which of them lies",
             )
         for answers, names in votes.items():
             for name in names if answers != taken[0] else ():
                 self.quorum.dissent[name] = "gives other answers of the contracts than the others"
-        calls, words = taken[0]
-        return PlainState(", ".join(votes[taken[0]]), calls, words)
+        return PlainState(", ".join(votes[taken[0]]), *taken[0])
 
-    def _allowed_by(self, attested: Attested) -> AllowedBy | None:
-        """The log since which the hash is allowed without a break; None where none can be had, which is said.
-
-        Asked of one endpoint after the other until one gives a log that stands in its block.
-        """
-        without: list[str] = []
-        for endpoint in self.quorum.trusted:
-            try:
-                log = allowing_log(self._logs_from(endpoint, attested.app_id), attested.compose_hash)
-                found = None if log is None else self._placed(log)
-            except Unavailable as error:
-                self.note(f"the log of app 0x{attested.app_id.hex()}: {error}")
-                continue
-            if found is not None:
-                if without:
-                    self.forget(attested.app_id)
-                for name in without:
-                    self.quorum.dissent[name] = f"left out a log of block {found.log.block_number}"
-                return found
-            if log is None:
-                without.append(endpoint.name)
+    def told(self, contract: bytes) -> dict[str, tuple[Log, ...]]:
+        """The logs of a contract by the endpoint that gives them; who gives none is noted, and need not lie."""
+        names = [endpoint.name for endpoint in self.quorum.trusted]
+        found: dict[str, tuple[Log, ...]] = {}
+        for name, result in zip(names, fetch_all(names, lambda _, name: self.told_by(name, contract)), strict=True):
+            if isinstance(result, TwinproofError):
+                self.note(f"the log of 0x{contract.hex()}: {result}")
             else:
-                self.forget(attested.app_id)
-                self.quorum.dissent[endpoint.name] = f"made up a log in block {log.block_number}"
-        return None
+                found[name] = result
+        return found
 
-    def _placed(self, log: Log) -> AllowedBy | None:
-        """The log in its block, None when the block does not have it. Raises Unavailable."""
-        if self.proof:
-            place = prove_logs(self.quorum, (log,)).get(log)
-            return None if place is None else AllowedBy(self.agreed_block(place.block), log, place.receipt)
-        agreement = self.quorum.block(log.block_number)
-        return AllowedBy(self.agreed_block(agreement), log) if agreement.block.hash == log.block_hash else None
-
-    def _logs_from(self, endpoint: Endpoint, contract: bytes) -> tuple[Log, ...]:
-        key = endpoint.name, contract
+    def told_by(self, name: str, contract: bytes) -> tuple[Log, ...]:
+        """The same of one endpoint, asked once. Raises Unavailable."""
+        key = name, contract
         if key not in self._by_endpoint:
+            endpoint = next(endpoint for endpoint in self.quorum.endpoints if endpoint.name == name)
             self._by_endpoint[key] = read_logs(
                 endpoint,
                 LogFilter((contract,)),
@@ -248,18 +262,6 @@ class ChainReader:
         )
 
 
-def allowing_log(logs: tuple[Log, ...], compose_hash: bytes) -> Log | None:
-    """The ComposeHashAdded since which this hash is allowed; None where the last word is that it was removed."""
-    (added,), (removed,) = topics(Kind.COMPOSE_HASH_ADDED), topics(Kind.COMPOSE_HASH_REMOVED)
-    since: Log | None = None
-    for log in logs:
-        if log.data == compose_hash and log.topics == (added,):
-            since = since or log
-        elif log.data == compose_hash and log.topics == (removed,):
-            since = None
-    return since
-
-
 def account_proof(endpoint: Endpoint, contract: bytes, slots: tuple[bytes, ...], block: Header) -> AccountProof:
     """`eth_getProof`, verified against the block's state root. Raises RpcUntrue when it does not hold, Unavailable."""
     keys = [hex_data(slot) for slot in slots]
@@ -278,25 +280,11 @@ def _about(proof: AccountProof, contract: bytes, slots: tuple[bytes, ...]) -> No
         raise Malformed("a proof of other slots than were asked for", where="eth_getProof", got=hex_data(proof.address))
 
 
-def plain_state(endpoint: Endpoint, attested: Attested, kms: bytes, block: Header) -> PlainState:
-    """One endpoint's answers, at the agreed block. Raises Unavailable."""
+def plain_state(
+    endpoint: Endpoint, calls: Sequence[tuple[bytes, bytes]], places: Sequence[tuple[bytes, bytes]], block: Header
+) -> PlainState:
+    """One endpoint's answers to (contract, input), and words at (contract, slot), at the block. Raises Unavailable."""
     at = hex(block.number)
-    calls = tuple(_call(endpoint, to, data, at) for to, data in plain_calls(attested, kms))
-    place = hex_data(attested.app_id), hex_data(IMPLEMENTATION), at
-    answer = endpoint.call("eth_getStorageAt", *place)
-    with read_from(endpoint, "a storage word"):
-        text = answer if isinstance(answer, str) else repr(answer)
-        word = int.from_bytes(data_text(text, "eth_getStorageAt", size=32), "big")
-    return PlainState(endpoint.name, calls, (Word(attested.app_id, IMPLEMENTATION, word),))
-
-
-def _call(endpoint: Endpoint, to: bytes, data: bytes, at: str) -> Call:
-    try:
-        output, reverted = endpoint.call("eth_call", {"to": hex_data(to), "data": hex_data(data)}, at), False
-    except RpcRefused as error:
-        if not is_revert(error):
-            raise
-        output, reverted = error.data if isinstance(error.data, str) else "0x", True
-    with read_from(endpoint, "an answer to eth_call"):
-        text = output if isinstance(output, str) else repr(output)
-        return Call(to, data, data_text(text, "eth_call", max_size=MAX_ANSWER), reverted)
+    answers = tuple(called(endpoint, to, data, at) for to, data in calls)
+    words = tuple(Word(address, slot, storage_word(endpoint, address, slot, at)) for address, slot in places)
+    return PlainState(endpoint.name, answers, words)

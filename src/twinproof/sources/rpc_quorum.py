@@ -52,6 +52,7 @@ class Quorum:
     dissent: dict[str, str] = field(default_factory=dict)
     _failures: dict[str, TwinproofError] = field(default_factory=dict)
     _checked: bool = False
+    _blocks: dict[int, Agreement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.endpoints:
@@ -102,9 +103,14 @@ class Quorum:
         return self._agree(None)
 
     def block(self, number: int) -> Agreement:
-        """That block, as `needed` endpoints have it; they call it finalized, or a later one. Raises Unavailable."""
+        """That block, as `needed` endpoints have it; they call it finalized, or a later one. Raises Unavailable.
+
+        It is asked for once: what is final does not change, and who is caught later is in the dissent.
+        """
         self.check_chain_id()
-        return self._agree(number)
+        if number not in self._blocks:
+            self._blocks[number] = self._agree(number)
+        return self._blocks[number]
 
     def _agree(self, number: int | None) -> Agreement:
         tag = "finalized" if number is None else hex(number)

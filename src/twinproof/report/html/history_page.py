@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from twinproof.chain.evidence import AllowedBy
+from twinproof.chain.evidence import PlacedLog
 from twinproof.chain.history import Moment, Span
 from twinproof.chain.power import Power, power_facts, power_sentence
 from twinproof.release.publication import AllowedVersion, FindingKind
@@ -96,7 +96,7 @@ def history_page(
     *,
     power: Power | None,
     power_missing: str,
-    proofs: Sequence[AllowedBy],
+    proofs: Sequence[PlacedLog],
     now: int,
 ) -> str:
     """The page. `proofs` are the logs that were proved, with their proofs; `power_missing` says why there is none.
@@ -137,7 +137,7 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _blocks(report: HistoryReport, proofs: Sequence[AllowedBy]) -> Iterator[Block]:
+def _blocks(report: HistoryReport, proofs: Sequence[PlacedLog]) -> Iterator[Block]:
     yield json_block(
         "report", {"checks": {}, "instances": [], "history": {"app": f"0x{report.history.contract.hex()}"}}
     )

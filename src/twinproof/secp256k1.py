@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twinproof.errors import Forged, Malformed, UsageError
 from twinproof.keccak import INSTALL, keccak256
 
-__all__ = ["ORDER", "compressed", "compressed_point", "recover", "verify_digest"]
+__all__ = ["ORDER", "address_of", "compressed", "compressed_point", "recover", "verify_digest"]
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -70,6 +70,12 @@ def _check_scalars(signature: bytes, where: str) -> tuple[int, int]:
     if s > ORDER // 2:
         raise Malformed("s in the upper half: a twin that anybody can make of a signature", where=where)
     return r, s
+
+
+def address_of(public_key: bytes, where: str) -> bytes:
+    """The account (20 bytes) of a key: the end of the Keccak-256 of its point. Source: Ethereum yellow paper, 7."""
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), compressed_point(public_key, where))
+    return keccak256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:])[12:]
 
 
 def compressed(key: ec.EllipticCurvePublicKey) -> bytes:
