@@ -81,7 +81,7 @@ def test_a_transaction_that_is_not_proved_is_not_quoted_as_if_it_were() -> None:
     first, second = chained().verdicts
     assert second.claims.chain is not None
     word = replace(second.claims.chain, transaction_proved=False, allowed_by_sender=None)
-    sentence = chain_sentence([first, replace(second, claims=replace(second.claims, chain=word))])
+    sentence = chain_sentence([first, replace(second, claims=second.claims._replace(chain=word))])
     assert "the transaction's hash is what the endpoints say" in sentence
     assert SENDER.hex() not in sentence
 
