@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from deploy_world import DeployWorld, deploy_world
 from twinproof_devnet.faults import Fault
+from twinproof_devnet.loopback import Request
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +22,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployWorld]:
         assert world.deploy("1.1.0").attested == {"prod9": True, "prod7": True}
         world.release("1.2.0")
         yield world
+
+
+@contextmanager
+def both_at_once(world: DeployWorld) -> Iterator[None]:
+    """No machine's update is confirmed before the other one's is there to be confirmed, too."""
+    together = threading.Barrier(2)
+
+    def wait(request: Request) -> None:
+        if request.path.endswith("/commit-update"):
+            together.wait(timeout=20)
+
+    world.cloud.service.interruption = wait
+    try:
+        yield
+    finally:
+        world.cloud.service.interruption = None
+    assert not together.broken
 
 
 def stopped(world: DeployWorld, fault: Fault, machine: str, *flags: str) -> tuple[int, str]:
@@ -112,8 +132,9 @@ def test_machines_that_cannot_be_meant_are_a_usage_error(world: DeployWorld, mac
 
 def test_an_upgrade_in_place_keeps_instances_and_keys_and_is_done_when_attested(world: DeployWorld) -> None:
     before = {cvm.uuid: cvm.instance_id for cvm in world.cloud.fleet.cvms}
-    ran = world.deploy("1.2.0")
-    assert ran.attested == {"prod9": True, "prod7": True}
+    with both_at_once(world):
+        ran = world.deploy("1.2.0")
+    assert ran.attested == {"prod9": True, "prod7": True}, ran.out
     assert {cvm.uuid: cvm.instance_id for cvm in world.cloud.fleet.cvms} == before
     assert {cvm.compose_hash for cvm in world.cloud.fleet.cvms} == {ran.json["plan"]["compose_hash"]}
     assert world.contracts() == 1

@@ -108,6 +108,17 @@ def test_a_proposal_that_changes_after_the_plan_is_not_confirmed(world: DeployWo
     assert texts(world) == before
 
 
+def test_an_instance_that_is_made_for_another_app_is_refused(world: DeployWorld) -> None:
+    def lie(request: Request, answer: Any) -> object:
+        return answer | {"app_id": FOREIGN} if request.path.endswith("/commit-replica") else answer
+
+    with lying(world.cloud.service, lie):
+        ran = world.deploy("1.1.0", machines=("prod9", "prod5"))
+    assert ran.code == 4
+    assert "the service made an instance of another app" in str(ran.json["machines"])
+    assert ran.attested == {"prod9": True, "prod5": False}
+
+
 def test_one_instance_shown_at_both_addresses_is_one_machine(world: DeployWorld) -> None:
     """Another name of prod9's host is said to be prod7's: `deploy` and `status` ask the quote who answers."""
 

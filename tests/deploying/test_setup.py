@@ -145,6 +145,30 @@ def test_a_run_that_no_record_can_name_is_refused_before_anything_is_sent(
     assert "nothing was sent" in error
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "v1.0.0\n",
+        "v1.0.0 ",
+        "v1.0.0^{commit}",
+        "v1.0.0:README.md",
+        "--upload-pack=x",
+        "v1.0.0/../x",
+        "v\u202e1.0.0",
+        "HEAD",
+        "",
+    ],
+)
+def test_a_tag_that_is_a_path_a_flag_or_a_revision_is_no_version(
+    folder: Path, tag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["deploy"], ["ci", "deploy"]):
+        assert main([*command, "--app-compose", compose(folder), f"--tag={tag}"]) == 2
+        error = capsys.readouterr().err
+        assert "\u202e" not in error
+        assert "vX.Y.Z" in error
+
+
 def test_digits_of_another_script_are_no_run_of_ci(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_RUN_ID", "١٢")
     assert setup(folder).brief.release.run.startswith("manual-")

@@ -295,6 +295,13 @@ class Deployer:
             if found is None or found.compose_hash != self._hash:
                 raise
             made = found
+        if made.app_id not in (None, app_id):
+            raise Refused(
+                "the service made an instance of another app",
+                where=target.name,
+                got=made.app_id.hex() if made.app_id else "none",
+                expected=app_id.hex(),
+            )
         self._note(target.name, word)
         return made
 
