@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from browser import axe_source, chromium, picture, visiting
+from served_pages import Served, serving
 from small_boot import COMPOSE, Boot
 from small_instance import AT, Instance, edited, pki, twins, verifier
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence
+from twinproof.report.html.timeline import LABEL, WIDTH, Piece, Track, draw_tracks
 from twinproof.sources.archive.entry import summary_of
-from twinproof.sources.archive.lookup import VersionSpan
 from twinproof.sources.archive.store import Archive, New
-from twinproof.web.timeline import LABEL, WIDTH, bars
 
 HOSTILE = '"><script>alert(1)</script>'
 ADDRESSES = ("/", "/versions", "/entries", "/entries/1", "/compare?entries=1,2", "/diff?from=1.2.0&to=1.3.0")
@@ -42,39 +35,6 @@ def evidences() -> Iterator[Evidence]:
     newer = Instance(boot=Boot().with_payload("compose-hash", digest), said=said)
     yield edited(newer.evidence(at=AT + 100), app_compose=other)
     yield edited(Instance().evidence(), source=f"https://{HOSTILE}", challenge=None, app_compose="{}")
-
-
-@dataclass(frozen=True)
-class Served:
-    """A running server."""
-
-    url: str
-
-    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
-        request = urllib.request.Request(f"{self.url}{path}", headers=headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, dict(answer.headers), answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, dict(error.headers), error.read().decode()
-
-    def json(self, path: str) -> Any:
-        status, headers, text = self.get(path, Accept="application/json")
-        assert (status, headers["content-type"]) == (200, "application/json")
-        return json.loads(text)
-
-
-@contextmanager
-def serving(folder: Path, *flags: str) -> Iterator[Served]:
-    command = [sys.executable, "-m", "twinproof", "serve", str(folder / "archive"), *flags]
-    root = ["--trust-root", str(folder / "root.pem")]
-    with subprocess.Popen([*command, *root], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Served(process.stdout.readline().strip().rstrip("/"))
-        finally:
-            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +153,11 @@ def test_what_is_no_archive_is_told_before_anything_is_served(tmp_path: Path) ->
 
 
 def test_bars_share_one_scale() -> None:
-    drawn = bars([VersionSpan("b", 100, 200, 2), VersionSpan("a", 0, 100, 1)])
-    assert [bar.x for bar in drawn] == [LABEL + (WIDTH - LABEL - 4) // 2, LABEL]
-    assert all(bar.x + bar.width <= WIDTH for bar in drawn)
-    assert bars([]) == []
+    tracks = [Track("b", (Piece(100, None, "pass"),)), Track("a", (Piece(0, 100, "fail"),))]
+    drawn = draw_tracks(tracks, until=200)
+    assert [bar.x for bar in drawn.bars] == [LABEL + (WIDTH - LABEL - 4) // 2, LABEL]
+    assert all(bar.x + bar.width <= WIDTH for bar in drawn.bars)
+    assert draw_tracks([], until=0).bars == ()
 
 
 @pytest.mark.parametrize("width", [1200, 360])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from twinproof.cli import chain_options
+
 __all__ = ["add_archive", "add_audit", "add_serve"]
 
 
@@ -62,7 +64,32 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         default=86400,
         help="an older last proof makes the badge grey (default: 86400)",
     )
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="what `twinproof history --json` wrote: since when versions are allowed, and which are dark; may be "
+        "repeated",
+    )
     _judging(parser)
+    live = parser.add_argument_group("re-checks from the page")
+    live.add_argument(
+        "--instance",
+        metavar="URL|NAME",
+        action="append",
+        default=[],
+        help="let whoever has the token re-check this instance, a URL or a machine of twinproof.toml; may be repeated",
+    )
+    live.add_argument(
+        "--token-file", metavar="FILE", help="the token (default: a new one, printed on standard error at the start)"
+    )
+    live.add_argument("--collateral-url", metavar="URL", help="fetch collateral from this PCS or PCCS")
+    live.add_argument("--no-cache", action="store_true", help="neither read nor write the caches")
+    live.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)")
+    live.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
+    chain_options.endpoints(live)
+    chain_options.proof(live)
 
 
 def _judging(parser: argparse.ArgumentParser) -> None:

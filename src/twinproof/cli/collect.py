@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from twinproof.cli.network import Network
@@ -20,7 +20,10 @@ from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.files import load_evidence, save_bundle
 from twinproof.sources.urls import masked, split_url
 
-__all__ = ["Collected", "check_targets", "collect"]
+__all__ = ["Collected", "Progress", "check_targets", "collect"]
+
+
+Progress = Callable[[int, int, str], None]
 
 
 class Collected(NamedTuple):
@@ -51,9 +54,16 @@ def check_targets(targets: Sequence[str], settings: Settings, *, ra_tls: bool) -
 
 
 def collect(
-    targets: Sequence[str], settings: Settings, arguments: argparse.Namespace, *, chain: bool = False
+    targets: Sequence[str],
+    settings: Settings,
+    arguments: argparse.Namespace,
+    *,
+    chain: bool = False,
+    progress: Progress | None = None,
 ) -> list[Collected]:
     """Evidence of every target, in their order, with what the `chain` says of it where it is to be asked.
+
+    `progress(done, total, name)` is called after each answer; without one, standard error shows it to people.
 
     Raises UsageError only for what the user can mend, Unavailable for a chain that is required and cannot be read.
     """
@@ -73,7 +83,7 @@ def collect(
             evidence = evidence.with_app_compose(app_compose)
         return _with_collateral(evidence, supplied, network, settings)
 
-    results = fetch_all(targets, gather, progress=_progress if sys.stderr.isatty() else None)
+    results = fetch_all(targets, gather, progress=progress or (_progress if sys.stderr.isatty() else None))
     if chain and settings.chain.rpc:
         from twinproof.cli.chain_evidence import with_chain
 

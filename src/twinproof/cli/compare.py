@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twinproof.cli.collect import Collected, check_targets, collect
+from twinproof.cli.collect import Collected, Progress, check_targets, collect
 from twinproof.cli.output import style_of
 from twinproof.cli.report_files import check_report_files, print_summary, write_report_files
 from twinproof.cli.second_opinion import second_opinion
@@ -69,9 +69,16 @@ class Asked:
         return _exit_code(self.proof, self.verdicts, self.failures)
 
 
-def ask_all(arguments: argparse.Namespace, settings: Settings, required: frozenset[str], verifier: Verifier) -> Asked:
+def ask_all(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    required: frozenset[str],
+    verifier: Verifier,
+    *,
+    progress: Progress | None = None,
+) -> Asked:
     """Ask all targets at once, judge and compare what they answer. Raises UsageError."""
-    collected = collect(arguments.targets, settings, arguments, chain=True)
+    collected = collect(arguments.targets, settings, arguments, chain=True, progress=progress)
     verdicts: list[Verdict] = []
     failures: list[tuple[str, TwinproofError]] = []
     for item in collected:

@@ -12,21 +12,19 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import FrameType
 
+from twinproof.cli.archive_keep import keep
 from twinproof.cli.compare import Asked, ask_all
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.cli.summary_signing import given_signing_flags
 from twinproof.comparison import required_comparisons
 from twinproof.errors import TwinproofError, UsageError
-from twinproof.evidence.bundle import bundle_to_json
 from twinproof.report.outcome import outcome_text
 from twinproof.report.verdict_text import time_text
 from twinproof.sources import clock
-from twinproof.sources.archive.entry import summary_of
-from twinproof.sources.archive.store import Archive, New
 from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
 from twinproof.sources.notify import Notice, by_command, by_webhook, notify
@@ -134,14 +132,8 @@ def _report(arguments: argparse.Namespace, settings: Settings, asked: Asked, now
 
 def _keep(folder: str, asked: Asked) -> None:
     """An archive that cannot be written to is told, and ends nothing: the watch goes on."""
-    found = [
-        New(bundle_to_json(replace(verdict.evidence, stored=False)).encode(), verdict.source, summary_of(verdict))
-        for verdict in asked.verdicts
-        if verdict.evidence.collateral is not None and verdict.evidence.fetched_at is not None
-    ]
     try:
-        with Archive(folder, write=True) as archive:
-            list(archive.add(found, clock=clock.now))
+        keep(folder, asked.verdicts)
     except TwinproofError as error:
         print(f"twinproof: not archived: {error}", file=sys.stderr)
 

@@ -26,15 +26,19 @@ from twinproof.errors import EvidenceError, UsageError
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.evidence.carrier import unpack
 from twinproof.evidence.evidence import Evidence
+from twinproof.release.history_file import HistoryFile
 from twinproof.report.html.compose_lines import compose_lines
 from twinproof.report.html.content import visible
-from twinproof.report.html.page import html_report, page_policy, style_and_script
+from twinproof.report.html.page import html_report, page_policy, style_and_script, template_text
+from twinproof.report.html.timeline import Piece, Timeline, Track, draw_tracks
 from twinproof.report.verdict_text import time_text
 from twinproof.sources.archive import lookup
 from twinproof.sources.archive.entry import Entry
 from twinproof.sources.archive.store import Archive
 from twinproof.verifier import Verdict, Verifier
-from twinproof.web.timeline import LABEL, ROW, WIDTH, bars
+from twinproof.web.recheck import Recheck
+from twinproof.web.recheck_route import answer
+from twinproof.web.version_rows import VersionRow, machine_tracks, version_rows
 
 __all__ = ["Site", "make_app"]
 
@@ -53,18 +57,24 @@ OUTCOMES = {0: ("pass", "accepted"), 3: ("fail", "NOT GENUINE"), 4: ("fail", "no
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the pages are about. `max_age` is in seconds: an older last proof makes badge and overview grey."""
+    """What the pages are about. `max_age` is in seconds: an older last proof makes badge and overview grey.
+
+    `recheck` is None where nothing was configured to be asked: then there is no route that writes.
+    """
 
     folder: str
     verifier: Verifier
     max_age: int
     clock: Callable[[], int]
+    recheck: Recheck | None = None
+    histories: Callable[[], tuple[HistoryFile, ...]] = tuple
 
 
 @cache
 def _environment() -> Environment:
     folder = files(__package__) / "templates"
     templates = {item.name: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".jinja")}
+    templates["timeline.html.jinja"] = template_text("timeline.html.jinja")
     made = Environment(
         autoescape=True, loader=DictLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -78,8 +88,19 @@ def _environment() -> Environment:
 def _style() -> tuple[str, str]:
     """The style of all pages, and the policy that allows it and nothing else."""
     style = style_and_script()[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return style, f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'"
+    return style, f"default-src 'none'; style-src 'sha256-{_hash(style)}'; base-uri 'none'; form-action 'self'"
+
+
+@cache
+def _recheck_script() -> tuple[str, str]:
+    """The script of the re-check's page, and the policy that allows it, and its requests to this server."""
+    script = (files(__package__) / "templates" / "recheck.js").read_text("utf-8")
+    allowed = f"script-src 'sha256-{_hash(script)}'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+    return script, f"default-src 'none'; style-src 'sha256-{_hash(_style()[0])}'; {allowed}"
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def make_app(site: Site, *, hosts: list[str]) -> Starlette:
@@ -94,6 +115,7 @@ def make_app(site: Site, *, hosts: list[str]) -> Starlette:
         Route("/compare", pages.compare),
         Route("/diff", pages.diff),
         Route("/badge.svg", pages.badge),
+        Route("/recheck", pages.recheck, methods=["GET"] if site.recheck is None else ["GET", "POST"]),
     ]
     return Starlette(
         routes=routes,
@@ -109,6 +131,8 @@ class _Pages:
         self._site = site
         self._summed: tuple[str, list[Entry], list[lookup.VersionSpan], int, int | None] | None = None
         """What the overview says of the archive with this head: entries are only appended, so a head has one answer."""
+        self._ran: tuple[str, list[lookup.Run]] | None = None
+        self._judged: dict[int, Verdict] = {}
 
     def overview(self, request: Request) -> Response:
         with self._archive() as archive:
@@ -130,8 +154,8 @@ class _Pages:
             "overview.html.jinja",
             document,
             machines=machines,
-            bars=bars(spans),
-            height=len(spans) * ROW + 4,
+            spans=spans,
+            timeline=_spans_over_time(spans),
             total=total,
             head=head,
             last=last,
@@ -139,19 +163,65 @@ class _Pages:
         )
 
     def versions(self, request: Request) -> Response:
-        with self._archive() as archive:
-            spans = lookup.versions(archive)
         page = _number(request, "page", 0)
-        part = spans[page * PER_PAGE : (page + 1) * PER_PAGE]
+        histories = self._site.histories()
+        with self._archive() as archive:
+            head = archive.head
+            if self._ran is None or self._ran[0] != head:
+                self._ran = (head, lookup.runs(archive))
+                self._judged.clear()
+        ran = self._ran[1]
+        names = {
+            machine.device_id.hex(): machine.title
+            for machine in self._site.verifier.policy.machines
+            if machine.device_id is not None
+        }
+        start = min(page, 1 << 30) * PER_PAGE
+        rows, total = version_rows(ran, histories, names, self._once, start=start, size=PER_PAGE)
+        timeline, left_out = machine_tracks(ran, names, until=max((run.last for run in ran), default=0))
+        previous = [row.version for row in rows[1:]] + [""]
+        document = {
+            "versions": [asdict(row) for row in rows],
+            "histories": [{**asdict(history), "versions": len(history.versions)} for history in histories],
+            "total": total,
+        }
         return self._page(
             request,
             "versions.html.jinja",
-            {"versions": [asdict(span) for span in part]},
-            bars=bars(part),
-            height=len(part) * ROW + 4,
+            document,
+            rows=[{**_members(row), "previous": before} for row, before in zip(rows, previous, strict=True)],
+            histories=histories,
+            timeline=timeline,
+            left_out=left_out,
             page=page,
-            more=len(spans) > (page + 1) * PER_PAGE,
+            more=total > start + PER_PAGE,
         )
+
+    def _once(self, number: int) -> Verdict:
+        """An entry's verdict, judged once per head: a page of versions needs one for each."""
+        if number not in self._judged:
+            self._judged[number] = self._verdict(number)
+        return self._judged[number]
+
+    def recheck(self, request: Request) -> Response:
+        recheck = self._site.recheck
+        if request.method == "POST" and recheck is not None:
+            status, document, headers = answer(recheck, request)
+            return _json(document, status, headers)
+        document = recheck.document() if recheck is not None else {"instances": [], "state": "not configured"}
+        if _wants_json(request):
+            return _json(document)
+        script, policy = _recheck_script()
+        names = recheck.names if recheck is not None else ()
+        response = self._page(
+            request,
+            "recheck.html.jinja",
+            document,
+            names=names,
+            script=Markup(script),  # noqa: S704  (this package's own)
+        )
+        response.headers["Content-Security-Policy"] = policy
+        return response
 
     def entries(self, request: Request) -> Response:
         with self._archive() as archive:
@@ -239,7 +309,6 @@ class _Pages:
         if _wants_json(request):
             return _json(document, status)
         style, policy = _style()
-        shape = {"bar_width": WIDTH, "label": LABEL, "row": ROW}
         roots = sorted({root.name for root in self._site.verifier.roots if not root.is_intel})
         text = (
             _environment()
@@ -247,7 +316,7 @@ class _Pages:
             .render(
                 style=Markup(style),  # noqa: S704  (this package's own)
                 simulated=", ".join(roots),
-                **shape,
+                can_recheck=self._site.recheck is not None,
                 **values,
             )
         )
@@ -263,8 +332,20 @@ def _report(text: str) -> Response:
     return Response(text, media_type="text/html", headers=headers)
 
 
-def _json(document: dict[str, Any], status: int = 200) -> Response:
-    return JSONResponse(document, status, headers={**_HEADERS, "Content-Security-Policy": _BARE})
+def _json(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(document, status, headers={**_HEADERS, "Content-Security-Policy": _BARE, **(headers or {})})
+
+
+def _members(row: VersionRow) -> dict[str, object]:
+    return {name: getattr(row, name) for name in VersionRow.__slots__}
+
+
+def _spans_over_time(spans: list[lookup.VersionSpan]) -> Timeline:
+    tracks = [
+        Track(span.version or "no version", (Piece(span.first, span.last, "pass", f"{span.count} proofs"),))
+        for span in spans
+    ]
+    return draw_tracks(tracks, until=max((span.last for span in spans), default=0))
 
 
 def _wants_json(request: Request) -> bool:

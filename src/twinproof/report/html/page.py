@@ -27,7 +27,7 @@ from twinproof.verifier import Verdict
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "html_report", "page_policy", "render_page", "style_and_script"]
+__all__ = ["environment", "html_report", "page_policy", "render_page", "style_and_script", "template_text"]
 
 WORDS = {"pass": "✓ pass", "fail": "✗ FAIL", "warn": "! warn", "not_checked": "○ not checked", "info": "may differ"}
 LINK_WORDS = {"pass": "holds", "fail": "BROKEN", "not_checked": "not checked"}
@@ -59,6 +59,11 @@ def style_and_script() -> tuple[str, str]:
     parts = sorted((folder / "script").iterdir(), key=lambda item: item.name)
     script = "".join(part.read_text("utf-8") for part in parts if part.name.endswith(".js"))
     return (folder / "report.css").read_text("utf-8"), f'(() => {{\n"use strict";\n{script}}})();\n'
+
+
+def template_text(name: str) -> str:
+    """One of the templates, for pages that are served."""
+    return (files(__package__) / _ASSETS / name).read_text("utf-8")
 
 
 def html_report(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[Failure] = (), *, now: int) -> str:

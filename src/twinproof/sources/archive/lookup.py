@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from twinproof.sources.archive.entry import Entry
 from twinproof.sources.archive.store import Archive
 
-__all__ = ["VersionSpan", "entries_before", "newest_accepted", "newest_of_version", "newest_per_machine", "versions"]
+__all__ = [
+    "Run",
+    "VersionSpan",
+    "entries_before",
+    "newest_accepted",
+    "newest_of_version",
+    "newest_per_machine",
+    "runs",
+    "versions",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Accepted proofs of one machine that follow each other and are of one version: first, last, how many, the last."""
+
+    device_id: str
+    version: str
+    compose_hash: str
+    first: int
+    last: int
+    count: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +80,18 @@ def entries_before(archive: Archive, before: int, limit: int) -> list[Entry]:
     """At most `limit` entries with smaller numbers than `before`, the newest first."""
     rows = archive.ask("SELECT number FROM entries WHERE number < ? ORDER BY number DESC LIMIT ?", (before, limit))
     return [archive.packed_entry(number).entry for (number,) in rows]
+
+
+def runs(archive: Archive) -> list[Run]:
+    """Every stretch of accepted proofs of one version on one machine, by machine and then by time."""
+    rows = archive.ask(
+        "SELECT device_id, version, CASE WHEN json_valid(summary) THEN json_extract(summary, '$.compose_hash') END, "
+        "at, number FROM entries WHERE exit_code = 0 ORDER BY device_id, at, number"
+    )
+    found = []
+    for (device_id, version, compose_hash), group in groupby(rows, key=lambda row: row[:3]):
+        times = [(at, number) for *_, at, number in group]
+        found.append(
+            Run(device_id, version, str(compose_hash or ""), times[0][0], times[-1][0], len(times), times[-1][1])
+        )
+    return found
