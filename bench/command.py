@@ -15,7 +15,7 @@ __all__ = ["Spent", "spent"]
 
 PAUSE = 0.05  # seconds between two looks at the processes
 _TICKS = os.sysconf("SC_CLK_TCK")
-_LONGEST = 300.0  # seconds
+_LONGEST = 600.0  # seconds; then it is ended, and was no measurement
 
 
 @dataclass(frozen=True, slots=True)

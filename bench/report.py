@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from statistics import median
 from typing import TYPE_CHECKING, cast
 
@@ -90,7 +90,7 @@ def _page(number: int) -> str:
 @contextmanager
 def _browser() -> Iterator[Browser | None]:
     """None where Chromium or Playwright is missing."""
-    path = shutil.which("chromium")
+    path = which("chromium")
     if path is None or find_spec("playwright") is None:
         yield None
         return

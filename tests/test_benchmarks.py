@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bench import document
+from bench import document, progress, report
+from bench.machine import OtherWork
 
 RESULTS = document.read()
 SECTIONS = [section for run in RESULTS.values() for section in run["sections"]]
@@ -81,3 +84,27 @@ def test_a_scenario_measured_alone_leaves_the_others_as_they_were(
 def test_the_scenarios_of_the_generator_are_in_the_document() -> None:
     titles = {section["title"] for section in SECTIONS}
     assert {"One quote", "One instance", "Start-up"} <= titles
+
+
+def test_a_round_that_would_not_end_in_time_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 0.0, 40.0, 40.0, 90.0, 90.0])  # the second round takes 50 seconds
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(progress, "say", lambda _: None)
+    assert list(progress.rounds_within(9, 130.0)) == [1, 2]
+
+
+def test_without_a_browser_the_report_says_that_it_was_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "which", lambda _: None)
+    (section,) = report.measure(1)
+    assert [bar.value for bar in section.bars] == [None, None]
+    run = one_run() | {"sections": [section.to_json()]}
+    assert document.render({"report": run}).count("**not run**") == 2
+    assert "there is no Chromium" in " ".join(section.notes)
+
+
+def test_other_work_is_a_share_and_not_our_own() -> None:
+    others = OtherWork()
+    end = time.process_time() + 0.05
+    while time.process_time() < end:
+        pass
+    assert 0 <= others.share() <= 1
