@@ -37,6 +37,13 @@ def app(kms: KmsContract) -> AppContract:
     return kms.deploy_app(kms.owner, device_id=bytes.fromhex(DEVICE), compose_hash=bytes.fromhex(HASH))
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What was sent is remembered here."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "twinproof" / "chain"
+
+
 @pytest.fixture
 def key(app: AppContract, tmp_path: Path) -> str:
     app.owner.write(tmp_path / "owner.key")
@@ -177,6 +184,7 @@ def test_the_key_is_not_in_the_arguments_the_output_or_the_errors_of_a_real_proc
 ) -> None:
     secret = app.owner.key.hex()
     environment = {"TWINPROOF_DEBUG": "1", "DEVNET_KEY": secret, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment["XDG_STATE_HOME"] = str(tmp_path / "state")
     for arguments in (
         ["allow", hex_id(app), "--app-compose", str(compose), "--key-env", "DEVNET_KEY", "--json"],
         ["allow", hex_id(app), "--app-compose", str(compose), "--key-file", key],

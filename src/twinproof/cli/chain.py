@@ -9,7 +9,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twinproof.cli.chain_settings import ChainSettings, address_of, hash_of, with_flags
@@ -20,6 +22,7 @@ from twinproof.wire import shown
 
 if TYPE_CHECKING:
     from twinproof.sources.chain_writer import ChainWriter, Change, Written
+    from twinproof.sources.deploy_journal import JournalFile
     from twinproof.sources.signing_key import Signer
     from twinproof.sources.transactions import PlannedTransaction
 
@@ -45,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     writer = _writer(arguments, settings, [(change.title, change.value), ("app", app_id)])
     if signer is None:
         return _plan(writer, change, arguments)
-    return _finished(writer, writer.write(change, signer), arguments)
+    with _journal(writer, signer, change.title.encode() + app_id + change.value) as journal:
+        return _finished(writer, writer.write(change, signer, journal), arguments)
 
 
 def _deploy(
@@ -77,7 +81,20 @@ def _deploy(
         planned = writer.plan_app(app, sender)
         _print_plan(planned, arguments)
         return 0
-    return _finished(writer, writer.deploy(app, signer), arguments)
+    with _journal(writer, signer, repr(app).encode()) as journal:
+        written = writer.deploy(app, signer, journal, another=arguments.another, from_block=settings.from_block)
+        return _finished(writer, written, arguments)
+
+
+def _journal(writer: ChainWriter, signer: Signer, what: bytes) -> AbstractContextManager[JournalFile]:
+    """What an earlier run of the same command has sent, so that this one goes on from there. Raises UsageError."""
+    from twinproof.deployments.journal import Journal
+    from twinproof.sources.deploy_journal import journal_file
+
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "twinproof"
+    digest = hashlib.sha256(what).digest()
+    name = f"{writer.chain_id}-{signer.address.hex()}-{digest.hex()[:16]}.json"
+    return journal_file(state / "chain" / name, Journal("twinproof chain", digest, writer.chain_id))
 
 
 def _writer(arguments: argparse.Namespace, settings: ChainSettings, what: list[tuple[str, bytes]]) -> ChainWriter:
@@ -140,8 +157,11 @@ def _finished(writer: ChainWriter, written: Written, arguments: argparse.Namespa
         written = writer.wait_finalized(written, timeout=max(arguments.timeout, 3600))
     if arguments.json:
         print(json.dumps(written.to_json(), indent=1))
-    elif written.log is None:
-        print(f"already allowed: 0x{written.value.hex()} at 0x{written.contract.hex()}; nothing was sent")
+    elif written.already or written.log is None:
+        done = "deployed" if arguments.action == "deploy-app" else "allowed"
+        print(f"already {done}: 0x{written.value.hex()} at 0x{written.contract.hex()}; nothing was sent")
+        if written.log is not None:
+            print(f"transaction  0x{written.log.transaction_hash.hex()}, block {written.log.block_number}")
     else:
         state = "finalized" if written.finalized else "mined, not final yet"
         print(f"{written.title}: 0x{written.value.hex()}")

@@ -321,6 +321,7 @@ def _chain(parser: argparse.ArgumentParser) -> None:
     deploy.add_argument("--disable-upgrades", action="store_true", help="freeze the contract's code for ever")
     deploy.add_argument("--require-tcb", action="store_true", help="refuse keys to platforms that are not UpToDate")
     deploy.add_argument("--allow-any-device", action="store_true", help="let every machine have the app's keys")
+    deploy.add_argument("--another", action="store_true", help="deploy one more, though the same app is there already")
     for part in (allow, deploy):
         part.add_argument(
             "--app-compose", metavar="FILE", help="the exact app-compose.json bytes; their hash is allowed"

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from twinproof.errors import Malformed
-from twinproof.wire import Fields, parse_object, shown
+from twinproof.wire import Fields, parse_object, shown, unhex
 
 __all__ = ["MAX_BYTES", "Journal", "SignedTransaction", "parse_journal"]
 
 SCHEMA = "twinproof/deploy-journal/v1"
 MAX_BYTES = 1 << 20
 _MAX_RAW = 128 * 1024
+_MAX_REPLACED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class SignedTransaction:
     sender: bytes
     nonce: int
     gas: int
+    replaced: tuple[bytes, ...] = ()
+    """Hashes of the same transaction at lower fees, newest first: one of them may be mined all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Journal:
                             "sender": item.sender.hex(),
                             "nonce": item.nonce,
                             "gas": item.gas,
+                            "replaced": [transaction.hex() for transaction in item.replaced],
                         }
                         for label, item in self.transactions.items()
                     },
@@ -100,4 +104,10 @@ def _transaction(fields: Fields) -> SignedTransaction:
         sender=fields.hex("sender", size=20),
         nonce=fields.integer("nonce"),
         gas=fields.integer("gas"),
+        replaced=_replaced(fields) if "replaced" in fields else (),
     )
+
+
+def _replaced(fields: Fields) -> tuple[bytes, ...]:
+    where = f"{fields.where}.replaced"
+    return tuple(unhex(text, where, size=32) for text in fields.texts("replaced", max_items=_MAX_REPLACED))

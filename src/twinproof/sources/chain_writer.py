@@ -6,9 +6,10 @@ something happened, not what. What is allowed already is success without a trans
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twinproof.chain.abi import AnswerKind, Function
 from twinproof.chain.contracts import (
@@ -27,19 +28,23 @@ from twinproof.chain.values import hex_data
 from twinproof.errors import Refused, Unavailable, UsageError
 from twinproof.keccak import keccak256
 from twinproof.sources.chain_calls import ask, has_code
-from twinproof.sources.rpc import Endpoint, header_at
-from twinproof.sources.rpc_errors import NoSuchBlock
+from twinproof.sources.deploy_journal import JournalFile
+from twinproof.sources.earlier_apps import DEPLOYED, deployed_by
+from twinproof.sources.kept_transaction import found_mined, transact
+from twinproof.sources.rpc import Endpoint
+from twinproof.sources.rpc_errors import NoSuchBlock, RpcUntrue
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer
 from twinproof.sources.transactions import Limits, PlannedTransaction, plan_transaction, receipt_of, send, wait_for
 
-__all__ = ["ChainWriter", "Change", "NewApp", "Written", "allow_compose_hash", "allow_device"]
+__all__ = ["SENT", "ChainWriter", "Change", "NewApp", "Written", "allow_compose_hash", "allow_device"]
 
 COMPOSE_HASH_ADDED = keccak256(b"ComposeHashAdded(bytes32)")
 DEVICE_ADDED = keccak256(b"DeviceAdded(bytes32)")
-DEPLOYED = keccak256(b"AppDeployedViaFactory(address,address)")
 REGISTERED = keccak256(b"AppRegistered(address)")
-_POLL_SECONDS = 4.0
+SENT = "sent"
+"""The label of a transaction in a journal of its own."""
+_POLL_SECONDS, _APART_SECONDS = 4.0, 30.0
 _ZERO = bytes(32)
 
 
@@ -70,7 +75,7 @@ class NewApp:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was done: `transaction` and its log are None where it had been done before. `finalized` once it is."""
+    """What was done. `already`: before this run; receipt and log are None where they are not known then."""
 
     chain_id: int
     contract: bytes
@@ -79,6 +84,7 @@ class Written:
     receipt: Receipt | None
     log: Log | None
     finalized: bool = False
+    already: bool = False
 
     def to_json(self) -> dict[str, object]:
         document: dict[str, object] = {
@@ -87,7 +93,7 @@ class Written:
             "contract": hex_data(self.contract),
             "change": self.title,
             "value": hex_data(self.value),
-            "already": self.log is None,
+            "already": self.already,
             "finalized": self.finalized,
         }
         if self.log is not None:
@@ -115,6 +121,18 @@ def allow_device(app_id: bytes, device_id: bytes) -> Change:
     return Change(app_id, "allow device", device_id, ADD_DEVICE, ALLOWED_DEVICE_IDS, DEVICE_ADDED)
 
 
+def _says(endpoint: Endpoint, change: Change, chain_id: int) -> bool:
+    answer = ask(endpoint, change.contract, change.view, change.value)
+    if answer.kind is AnswerKind.VALUE:
+        return answer.flag
+    raise Refused(
+        f"not an app of dstack: {answer.kind}",
+        where=hex_data(change.contract),
+        got=answer.reason,
+        hint=f"the app id is the address of its contract; is it of chain {chain_id}?",
+    )
+
+
 class ChainWriter:
     """Writes through the first endpoint of a quorum. `show` is called with every plan before anything is signed."""
 
@@ -136,16 +154,22 @@ class ChainWriter:
         return self._quorum.trusted[0]
 
     def is_done(self, change: Change) -> bool:
-        """Whether the contract says so now. Raises Refused for what is no app contract, Unavailable."""
-        answer = ask(self.endpoint, change.contract, change.view, change.value)
-        if answer.kind is AnswerKind.VALUE:
-            return answer.flag
-        raise Refused(
-            f"not an app of dstack: {answer.kind}",
-            where=hex_data(change.contract),
-            got=answer.reason,
-            hint=f"the app id is the address of its contract; is it of chain {self.chain_id}?",
-        )
+        """Whether the contract says so now, to as many endpoints as have to agree.
+
+        Raises Refused for what is no app contract, Unavailable.
+        """
+        said: list[bool] = []
+        failures: list[Unavailable] = []
+        for endpoint in self._quorum.trusted:
+            try:
+                said.append(_says(endpoint, change, self.chain_id))
+            except Unavailable as error:
+                failures.append(error)
+            if said.count(True) >= self._quorum.needed:
+                return True
+        if len(said) < self._quorum.needed and failures:
+            raise failures[0]
+        return False
 
     def plan(self, change: Change, sender: bytes | None = None) -> PlannedTransaction | None:
         """The transaction that would be sent, by the owner or by `sender`; None when there is nothing to do."""
@@ -166,16 +190,29 @@ class ChainWriter:
             )
         return self._planned(change.contract, change.function.call(change.value), sender or owner)
 
-    def write(self, change: Change, signer: Signer) -> Written:
-        """Make the change, or find that it is made. Raises Refused, Unavailable, UsageError."""
+    def write(self, change: Change, signer: Signer, journal: JournalFile | None = None) -> Written:
+        """Make the change, or find that it is made. Raises Refused, Unavailable, UsageError.
+
+        What the journal has of an earlier attempt is found again or paid better, and forgotten once it is done.
+        """
         planned = self.plan(change, signer.address)
+        if planned is None or _mined(self.endpoint, journal) is not None:
+            _forget(journal)  # it was done, and may have been undone since
         if planned is None:
-            return Written(self.chain_id, change.contract, change.title, change.value, None, None)
-        receipt = self._sent(planned, signer)
+            return Written(self.chain_id, change.contract, change.title, change.value, None, None, already=True)
+        receipt = self._sent(lambda: planned, signer, journal)
         log = _the_log(receipt, change.contract, (change.topic,), change.value)
-        if not self.is_done(change):
-            raise Unavailable("the contract does not have what its log says", where=hex_data(change.contract))
+        self._require_done(change)
+        _forget(journal)
         return Written(self.chain_id, change.contract, change.title, change.value, receipt, log)
+
+    def _require_done(self, change: Change) -> None:
+        """Endpoints may be some blocks apart."""
+        end = self._clock() + _APART_SECONDS
+        while not self.is_done(change):
+            if self._clock() >= end:
+                raise Unavailable("the contract does not have what its log says", where=hex_data(change.contract))
+            self._pause(1.0)
 
     def plan_app(self, app: NewApp, sender: bytes) -> PlannedTransaction:
         """The transaction that deploys and registers a new app. Raises Refused, Unavailable, UsageError."""
@@ -206,9 +243,52 @@ class ChainWriter:
                 raise
             return self._planned(app.kms, with_tcb, sender)  # a generation of the factory without the shorter form
 
-    def deploy(self, app: NewApp, signer: Signer) -> Written:
-        """Deploy; `contract` of what is written is the app id. Not idempotent: each call is another app."""
-        return self.deployed(app, signer.address, self._sent(self.plan_app(app, signer.address), signer))
+    def deploy(
+        self,
+        app: NewApp,
+        signer: Signer,
+        journal: JournalFile | None = None,
+        *,
+        another: bool = False,
+        from_block: int | None = None,
+    ) -> Written:
+        """Deploy, or find what was deployed; `contract` of what is written is the app id.
+
+        The same app is one that this account deployed through the factory for the same owner, and that allows this
+        device and this compose hash. Unless `another` is wanted, it is not deployed a second time: what the journal has
+        is found again, and without a journal the factory's log is looked at, from `from_block` on.
+        """
+        if another:
+            _forget(journal)
+        receipt = _mined(self.endpoint, journal)
+        if receipt is not None and receipt.succeeded:
+            return replace(self.deployed(app, signer.address, receipt), already=True)
+        if not another and (journal is None or SENT not in journal.now.transactions):
+            found = self.same_app(app, signer.address, from_block)
+            if found is not None:
+                return Written(self.chain_id, found, "deploy app", app.compose_hash, None, None, already=True)
+        receipt = self._sent(lambda: self.plan_app(app, signer.address), signer, journal)
+        return self.deployed(app, signer.address, receipt)
+
+    def same_app(self, app: NewApp, sender: bytes, from_block: int | None) -> bytes | None:
+        """The app id. Raises Refused when there are several, Unavailable."""
+        wanted = ((ALLOWED_COMPOSE_HASHES, app.compose_hash), (ALLOWED_DEVICE_IDS, app.device_id))
+        found = []
+        for app_id in deployed_by(self.endpoint, app.kms, sender, from_block):
+            answers = [ask(self.endpoint, app_id, view, value) for view, value in wanted]
+            owner = ask(self.endpoint, app_id, OWNER)
+            if all(answer.kind is AnswerKind.VALUE and answer.flag for answer in answers) and (
+                owner.kind is AnswerKind.VALUE and owner.octets == app.owner
+            ):
+                found.append(app_id)
+        if len(found) > 1:
+            raise Refused(
+                "several apps of this account allow this compose hash and this device",
+                where=hex_data(app.kms),
+                got=", ".join(map(hex_data, found)),
+                hint="use one of them; --another deploys one more",
+            )
+        return found[0] if found else None
 
     def deployed(self, app: NewApp, sender: bytes, receipt: Receipt) -> Written:
         """What the factory's receipt says of the new app. Raises Refused when one of its logs is missing."""
@@ -226,7 +306,10 @@ class ChainWriter:
         return Written(self.chain_id, app_id, "deploy app", app.compose_hash, receipt, log)
 
     def wait_finalized(self, written: Written, *, timeout: float) -> Written:
-        """Until the block is finalized for the quorum, and the log still stands in it. Raises Unavailable."""
+        """Until the block is finalized for the quorum, and for as many endpoints the log stands in it.
+
+        Raises Unavailable.
+        """
         if written.log is None:
             return written
         end = self._clock() + timeout
@@ -235,11 +318,8 @@ class ChainWriter:
             receipt = receipt_of(self.endpoint, written.log.transaction_hash)
             if receipt is not None and receipt.block_number <= agreed:
                 log = _the_log(receipt, written.log.address, written.log.topics, written.log.data)
-                if header_at(self.endpoint, hex(receipt.block_number)).hash != receipt.block_hash:
-                    raise NoSuchBlock(
-                        "the receipt is of a block that the chain does not have", where=self.endpoint.name
-                    )
-                return Written(written.chain_id, written.contract, written.title, written.value, receipt, log, True)
+                self._require_agreed(receipt)
+                return replace(written, receipt=receipt, log=log, finalized=True)
             if self._clock() >= end:
                 raise Unavailable(
                     "the transaction is mined, and its block not finalized yet",
@@ -251,16 +331,68 @@ class ChainWriter:
                 )
             self._pause(_POLL_SECONDS)
 
+    def _require_agreed(self, receipt: Receipt) -> None:
+        """The block is the one that the quorum has, and as many endpoints show this receipt. Raises Unavailable."""
+        if self._quorum.block(receipt.block_number).block.hash != receipt.block_hash:
+            raise NoSuchBlock("the receipt is of a block that the chain does not have", where=self.endpoint.name)
+        same = 0
+        for endpoint in self._quorum.trusted:
+            with contextlib.suppress(Unavailable):
+                other = receipt_of(endpoint, receipt.transaction_hash)
+                same += other is not None and _told(other) == _told(receipt)
+        if same < self._quorum.needed:
+            raise RpcUntrue(
+                "the endpoints do not agree on the receipt",
+                where=hex_data(receipt.transaction_hash),
+                got=f"{same} of {len(self._quorum.endpoints)} show it",
+                expected=f"at least {self._quorum.needed}",
+                hint="one of them lies or lags; ask more endpoints",
+            )
+
     def _planned(self, to: bytes, data: bytes, sender: bytes) -> PlannedTransaction:
         return plan_transaction(
-            self.endpoint, chain_id=self.chain_id, sender=sender, to=to, data=data, limits=self._limits
+            self._quorum.trusted,
+            self._quorum.needed,
+            chain_id=self.chain_id,
+            sender=sender,
+            to=to,
+            data=data,
+            limits=self._limits,
         )
 
-    def _sent(self, planned: PlannedTransaction, signer: Signer) -> Receipt:
+    def _sent(self, plan: Callable[[], PlannedTransaction], signer: Signer, journal: JournalFile | None) -> Receipt:
+        if journal is not None:
+            return transact(
+                self.endpoint,
+                journal,
+                SENT,
+                plan,
+                signer,
+                limits=self._limits,
+                show=self._show,
+                pause=self._pause,
+                clock=self._clock,
+            )
+        planned = plan()
         self._show(planned)
         raw = planned.signed(signer)
         send(self.endpoint, raw)
         return wait_for(self.endpoint, planned, raw, timeout=self._limits.timeout, pause=self._pause, clock=self._clock)
+
+
+def _told(receipt: Receipt) -> tuple[object, ...]:
+    """What is relied on; endpoints may differ in the rest."""
+    return receipt.succeeded, receipt.block_number, receipt.block_hash, receipt.logs
+
+
+def _mined(endpoint: Endpoint, journal: JournalFile | None) -> Receipt | None:
+    kept = None if journal is None else journal.now.transactions.get(SENT)
+    return None if kept is None else found_mined(endpoint, kept)
+
+
+def _forget(journal: JournalFile | None) -> None:
+    if journal is not None and SENT in journal.now.transactions:
+        journal.change(lambda now: now.with_transaction(SENT, None))
 
 
 def _check_value(value: bytes, what: str) -> None:

@@ -48,7 +48,8 @@ def journal_file(path: Path, fresh: Journal) -> Iterator[JournalFile]:
         make_private_directory(path.absolute().parent)
         lock = _opened(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise UsageError(f"cannot use the journal: {error.strerror}", where=str(path)) from error
+        hint = "XDG_STATE_HOME names another folder for what has to be remembered"
+        raise UsageError(f"cannot use the journal: {error.strerror}", where=str(path), hint=hint) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -30,7 +30,6 @@ from twinproof.deployments.plan import (
 )
 from twinproof.deployments.sealed_env import IV_SIZE, check_env_key, seal
 from twinproof.errors import Refused, TwinproofError, Unavailable, UsageError
-from twinproof.keccak import keccak256
 from twinproof.policy import Machine
 from twinproof.sources import clock
 from twinproof.sources.concurrent import fetch_all
@@ -312,7 +311,7 @@ class Deployer:
         """The transaction by which this deployment allowed the hash; None where it was allowed before."""
         kept = self._journal.now.transactions
         found = kept.get(ALLOW) or kept.get(CONTRACT)
-        return None if found is None else keccak256(found.raw)
+        return None if found is None else self._registrar.transaction_of(found)
 
     def _sealed(self, kms: KmsInfo, app_id: bytes) -> bytes | None:
         if not self._brief.secrets:

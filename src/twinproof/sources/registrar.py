@@ -1,7 +1,6 @@
 """The chain's side of a deployment: what the contracts say, and transactions that survive a crash at any moment.
 
-What was signed stands in the journal before it is sent. A later attempt sends the same bytes again, which is the same
-transaction: however often a deployment is started over, there is one contract.
+However often a deployment is started over, there is one contract: `kept_transaction` says why.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from twinproof.keccak import keccak256
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_calls import ask
 from twinproof.sources.chain_logs import first_block_with_code
-from twinproof.sources.chain_writer import DEPLOYED, ChainWriter, NewApp, allow_compose_hash, allow_device
+from twinproof.sources.chain_writer import ChainWriter, NewApp, allow_compose_hash, allow_device
 from twinproof.sources.deploy_journal import JournalFile
+from twinproof.sources.earlier_apps import deployed_by
+from twinproof.sources.kept_transaction import found_mined, transact
 from twinproof.sources.log_scan import LogFilter, LogScan, finished
 from twinproof.sources.mined import mined_transaction
-from twinproof.sources.rpc import Endpoint, header_at, quantity_of
+from twinproof.sources.rpc import Endpoint, header_at
 from twinproof.sources.signing_key import Signer
-from twinproof.sources.transactions import PlannedTransaction, receipt_of, send, wait_for
+from twinproof.sources.transactions import Limits, PlannedTransaction
 
 __all__ = ["ALLOW", "CONTRACT", "Registrar", "device_may_boot"]
 
-RECENT_BLOCKS = 9_000
-"""How far back a contract of ours is looked for when no journal remembers it: five hours on Base."""
 CONTRACT, ALLOW = "contract", "allow"
 
 
@@ -107,11 +106,8 @@ class Registrar:
 
         It is what is left of an attempt whose journal was lost. Raises Unavailable, Refused when there are several.
         """
-        head = header_at(self.endpoint, "latest").number
-        first = max(0, head - RECENT_BLOCKS) if self._from_block is None else min(self._from_block, head)
-        wanted = LogFilter((self.kms,), ((DEPLOYED,), (), (self.address.rjust(32, b"\0"),)))
-        apps = {log.topics[1][12:] for log in finished(LogScan(self.endpoint, wanted).chunks(first, head))}
-        found = sorted(app_id for app_id in apps if self.is_ours(app_id) and self.hash_allowed(app_id, compose_hash))
+        apps = deployed_by(self.endpoint, self.kms, self.address, self._from_block)
+        found = [app_id for app_id in apps if self.is_ours(app_id) and self.hash_allowed(app_id, compose_hash)]
         if len(found) > 1:
             raise Refused(
                 "several contracts of this signer allow this compose hash",
@@ -151,8 +147,9 @@ class Registrar:
         """The transaction that allowed the hash: the journal's, otherwise the last one in the contract's own logs."""
         for label in (ALLOW, CONTRACT):
             kept = journal.now.transactions.get(label)
-            if kept is not None and receipt_of(self.endpoint, keccak256(kept.raw)) is not None:
-                mined = mined_transaction(self.endpoint, keccak256(kept.raw))
+            receipt = None if kept is None else found_mined(self.endpoint, kept)
+            if receipt is not None:
+                mined = mined_transaction(self.endpoint, receipt.transaction_hash)
                 if any(log.address == app_id and log.data == compose_hash for log in mined.receipt.logs):
                     return mined
         head = header_at(self.endpoint, "latest").number
@@ -168,31 +165,19 @@ class Registrar:
     def last_sent_block(self, journal: JournalFile) -> int:
         """The last block that holds a transaction of this journal, 0 for none. Raises Unavailable."""
         kept = journal.now.transactions.values()
-        receipts = [receipt_of(self.endpoint, keccak256(transaction.raw)) for transaction in kept]
+        receipts = [found_mined(self.endpoint, transaction) for transaction in kept]
         return max((receipt.block_number for receipt in receipts if receipt is not None), default=0)
 
+    def transaction_of(self, kept: SignedTransaction) -> bytes:
+        """The hash of the one that is mined, it or one that it replaced; otherwise its own. Raises Unavailable."""
+        receipt = found_mined(self.endpoint, kept) if kept.replaced else None
+        return keccak256(kept.raw) if receipt is None else receipt.transaction_hash
+
     def _transact(self, journal: JournalFile, label: str, plan: Callable[[], PlannedTransaction]) -> Receipt:
-        """Send what the journal has, or plan, sign, keep and send. What was replaced can never be mined: plan anew."""
-        kept = journal.now.transactions.get(label)
-        if kept is not None:
-            mined = receipt_of(self.endpoint, keccak256(kept.raw))
-            used = (
-                quantity_of(self.endpoint, "eth_getTransactionCount", f"0x{kept.sender.hex()}", "latest") > kept.nonce
-            )
-            if mined is None and used:
-                mined = receipt_of(self.endpoint, keccak256(kept.raw))
-            if (mined is None and used) or (mined is not None and not mined.succeeded):
-                journal.change(lambda now: now.with_transaction(label, None))
-                kept = None
-        if kept is None:
-            planned = plan()
-            self._show(planned)
-            signed = SignedTransaction(planned.signed(self._signer), planned.sender, planned.nonce, planned.gas)
-            journal.change(lambda now: now.with_transaction(label, signed))
-            kept = signed
-        if receipt_of(self.endpoint, keccak256(kept.raw)) is None:
-            send(self.endpoint, kept.raw)
-        return wait_for(self.endpoint, _waited(kept, self.chain_id), kept.raw, timeout=self._timeout, pause=self._pause)
+        limits = Limits(timeout=self._timeout)
+        return transact(
+            self.endpoint, journal, label, plan, self._signer, limits=limits, show=self._show, pause=self._pause
+        )
 
 
 def device_may_boot(writer: ChainWriter, app_id: bytes, device_id: bytes) -> bool:
@@ -207,19 +192,3 @@ def _needed(planned: PlannedTransaction | None) -> PlannedTransaction:
     if planned is None:
         raise Unavailable("the chain changed its answer between two questions", where="chain", hint="run it again")
     return planned
-
-
-def _waited(kept: SignedTransaction, chain_id: int) -> PlannedTransaction:
-    """As much of a plan as waiting for it needs."""
-    return PlannedTransaction(
-        chain_id=chain_id,
-        sender=kept.sender,
-        to=b"",
-        data=b"",
-        nonce=kept.nonce,
-        gas=kept.gas,
-        max_fee=0,
-        max_priority_fee=0,
-        balance=0,
-        waiting=0,
-    )

@@ -6,22 +6,37 @@ bytes may be sent many times: they are one transaction, so a lost answer or a dr
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twinproof.chain.abi import revert_reason
 from twinproof.chain.block import Header
 from twinproof.chain.receipt import Receipt, parse_receipt
+from twinproof.chain.rlp_items import byte_strings, decode, integer
 from twinproof.chain.values import hex_data
 from twinproof.errors import Malformed, Refused, Unavailable, UsageError
 from twinproof.keccak import keccak256
+from twinproof.sources.nonces import next_nonce
 from twinproof.sources.rpc import Endpoint, header_at, quantity_of, read_from
-from twinproof.sources.rpc_errors import RpcRefused
+from twinproof.sources.rpc_errors import RpcRefused, RpcUntrue
 from twinproof.sources.signing_key import Signer
 from twinproof.wire import Fields, shown
 
-__all__ = ["DEFAULT_MAX_COST", "Limits", "PlannedTransaction", "plan_transaction", "receipt_of", "send", "wait_for"]
+__all__ = [
+    "DEFAULT_MAX_COST",
+    "Limits",
+    "PlannedTransaction",
+    "fees_now",
+    "nonce_used",
+    "plan_transaction",
+    "read_signed",
+    "receipt_of",
+    "require_affordable",
+    "send",
+    "wait_for",
+]
 
 DEFAULT_MAX_COST = 10**16
 """Wei: 0.01 ETH. An addComposeHash on Base costs about a thousandth of it."""
@@ -29,6 +44,9 @@ _BASE_FEE = 15  # its place among a header's fields
 _SPARE_GAS = 5  # a fifth more than estimated: state may change before inclusion
 _POLL_SECONDS = 1.0
 _RESEND_SECONDS = 15.0
+_EIP_1559, _SIGNED_FIELDS = b"\x02", 12
+_MOST_GAS = 30_000_000  # half of what any block of Ethereum has, and ten times what the factory needs
+_KNOWN = "already known", "already imported", "already in", "known transaction", "alreadyknown", "same hash"
 _NONE_OF_ITS_OWN = 1_000_000  # wei per gas, where an endpoint suggests no tip
 
 
@@ -93,18 +111,16 @@ class PlannedTransaction:
 
 
 def plan_transaction(
-    endpoint: Endpoint, *, chain_id: int, sender: bytes, to: bytes, data: bytes, limits: Limits
+    endpoints: Sequence[Endpoint], needed: int, *, chain_id: int, sender: bytes, to: bytes, data: bytes, limits: Limits
 ) -> PlannedTransaction:
-    """Ask what it takes. Raises Refused when the contract or the balance refuses, Unavailable."""
-    who = hex_data(sender)
+    """Ask the first endpoint what it takes, and `needed` of them for the nonce.
+
+    Raises Refused when the contract or the balance refuses, Unavailable.
+    """
+    endpoint, who = endpoints[0], hex_data(sender)
     gas = _gas(endpoint, {"from": who, "to": hex_data(to), "data": hex_data(data), "value": "0x0"}, limits.gas)
-    base_fee = _base_fee(header_at(endpoint, "latest"))
-    try:
-        tip = quantity_of(endpoint, "eth_maxPriorityFeePerGas")
-    except RpcRefused:
-        tip = _NONE_OF_ITS_OWN
-    mined = quantity_of(endpoint, "eth_getTransactionCount", who, "latest")
-    nonce = max(mined, quantity_of(endpoint, "eth_getTransactionCount", who, "pending"))
+    base_fee, tip = fees_now(endpoint)
+    nonce, waiting = next_nonce(endpoints, needed, sender)
     planned = PlannedTransaction(
         chain_id=chain_id,
         sender=sender,
@@ -115,16 +131,9 @@ def plan_transaction(
         max_fee=2 * base_fee + tip,
         max_priority_fee=tip,
         balance=quantity_of(endpoint, "eth_getBalance", who, "latest"),
-        waiting=nonce - mined,
+        waiting=waiting,
     )
-    if planned.max_cost > limits.max_cost:
-        raise Refused(
-            "the transaction may cost more than allowed",
-            where=endpoint.name,
-            got=_ether(planned.max_cost),
-            expected=f"at most {_ether(limits.max_cost)}",
-            hint="fees are high, or the endpoint overstates them; --max-cost ETH allows more",
-        )
+    require_affordable(planned, limits, endpoint.name)
     if planned.balance < planned.max_cost:
         raise Refused(
             "the account cannot pay for it",
@@ -135,6 +144,48 @@ def plan_transaction(
     return planned
 
 
+def fees_now(endpoint: Endpoint) -> tuple[int, int]:
+    """The base fee of the newest block and the tip that is usual, in wei per gas. Raises Unavailable."""
+    base_fee = _base_fee(header_at(endpoint, "latest"))
+    try:
+        return base_fee, quantity_of(endpoint, "eth_maxPriorityFeePerGas")
+    except RpcRefused:
+        return base_fee, _NONE_OF_ITS_OWN
+
+
+def require_affordable(planned: PlannedTransaction, limits: Limits, where: str) -> None:
+    """Raises Refused for what may cost more than is allowed, whatever an endpoint says about fees and gas."""
+    if planned.max_cost > limits.max_cost:
+        raise Refused(
+            "the transaction may cost more than allowed",
+            where=where,
+            got=_ether(planned.max_cost),
+            expected=f"at most {_ether(limits.max_cost)}",
+            hint="fees are high, or the endpoint overstates them; --max-cost ETH allows more",
+        )
+
+
+def read_signed(raw: bytes, sender: bytes) -> PlannedTransaction:
+    """What these bytes of ours do; balance and waiting are unknown, and zero. Raises Malformed."""
+    where = "signed transaction"
+    item = decode(raw[1:], where) if raw[:1] == _EIP_1559 else b""
+    if isinstance(item, bytes) or len(item) != _SIGNED_FIELDS:
+        raise Malformed("not a signed transaction of ours", where=where, got=raw[:8].hex(), expected="EIP-1559")
+    chain_id, nonce, tip, max_fee, gas, to, _, data = byte_strings(item[:8], where)
+    return PlannedTransaction(
+        chain_id=integer(chain_id, where),
+        sender=sender,
+        to=to,
+        data=data,
+        nonce=integer(nonce, where),
+        gas=integer(gas, where),
+        max_fee=integer(max_fee, where),
+        max_priority_fee=integer(tip, where),
+        balance=0,
+        waiting=0,
+    )
+
+
 def send(endpoint: Endpoint, raw: bytes) -> bytes:
     """The transaction's hash, computed from what was sent. Raises Refused, Unavailable."""
     mine = keccak256(raw)
@@ -142,13 +193,13 @@ def send(endpoint: Endpoint, raw: bytes) -> bytes:
         answer = endpoint.call("eth_sendRawTransaction", hex_data(raw))
     except RpcRefused as error:
         said = error.message.lower()
-        if "already known" in said or "already imported" in said or "already in" in said:
+        if any(words in said for words in _KNOWN):
             return mine
         raise Refused(
             f"the endpoint does not take the transaction: {error.message}",
             where=endpoint.name,
             got=hex_data(mine),
-            hint="nothing was sent; run the command again: what was done is not done twice",
+            hint="it says that it did not; run the command again: what was done is not done twice",
         ) from error
     if answer != hex_data(mine):
         raise Unavailable(
@@ -156,6 +207,7 @@ def send(endpoint: Endpoint, raw: bytes) -> bytes:
             where=endpoint.name,
             got=shown(answer, 80),
             expected=hex_data(mine),
+            hint="it may have been sent all the same; run the command again: what was done is not done twice",
         )
     return mine
 
@@ -179,18 +231,27 @@ def wait_for(
     planned: PlannedTransaction,
     raw: bytes,
     *,
+    also: Sequence[bytes] = (),
     timeout: float,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Receipt:
-    """Until it is mined. Raises Refused when it was replaced or reverted, Unavailable when the time is up."""
+    """Until it is mined, or one of `also`, hashes of itself at other fees.
+
+    Raises Refused when it was replaced by something else or reverted, Unavailable when the time is up.
+    """
     transaction = keccak256(raw)
+
+    def mined() -> Receipt | None:
+        receipts = (receipt_of(endpoint, each) for each in (transaction, *also))
+        return next((receipt for receipt in receipts if receipt is not None), None)
+
     end = clock() + timeout
     resend = clock() + _RESEND_SECONDS
     while True:
-        receipt = receipt_of(endpoint, transaction)
-        if receipt is None and _nonce_used(endpoint, planned):
-            receipt = receipt_of(endpoint, transaction)  # it may have been mined between the two questions
+        receipt = mined()
+        if receipt is None and nonce_used(endpoint, planned.sender, planned.nonce):
+            receipt = mined()  # it may have been mined between the two questions
             if receipt is None:
                 raise Refused(
                     "the transaction was replaced: another one of this account has its nonce",
@@ -205,12 +266,13 @@ def wait_for(
                 "the transaction is not mined yet",
                 where=hex_data(transaction),
                 got=f"waited {timeout:g} s",
-                hint="it may still be; run the command again later: what was done is not done twice",
+                hint="it may still be; run the command again: it sends the same, at a higher fee where that is needed",
             )
         if clock() >= resend:
             resend = clock() + _RESEND_SECONDS
             if endpoint.call("eth_getTransactionByHash", hex_data(transaction)) is None:
-                send(endpoint, raw)  # dropped
+                with contextlib.suppress(Refused):  # mined since, or waited for: the next round tells
+                    send(endpoint, raw)  # dropped
         pause(_POLL_SECONDS)
 
 
@@ -219,6 +281,9 @@ def _gas(endpoint: Endpoint, question: dict[str, str], chosen: int | None) -> in
         estimate = quantity_of(endpoint, "eth_estimateGas", question)
     except RpcRefused as error:
         raise _refusal(error, question) from error
+    if estimate > _MOST_GAS:
+        got, expected = shown(str(estimate), 40), f"at most {_MOST_GAS}"
+        raise RpcUntrue("an estimate that cannot be", where=endpoint.name, got=got, expected=expected)
     if chosen is None:
         return estimate + estimate // _SPARE_GAS
     if chosen < estimate:
@@ -251,8 +316,9 @@ def _base_fee(header: Header) -> int:
     return int.from_bytes(header.fields[_BASE_FEE], "big")
 
 
-def _nonce_used(endpoint: Endpoint, planned: PlannedTransaction) -> bool:
-    return quantity_of(endpoint, "eth_getTransactionCount", hex_data(planned.sender), "latest") > planned.nonce
+def nonce_used(endpoint: Endpoint, sender: bytes, nonce: int) -> bool:
+    """Whether a transaction of the sender with this nonce is mined. Raises Unavailable."""
+    return quantity_of(endpoint, "eth_getTransactionCount", hex_data(sender), "latest") > nonce
 
 
 def _succeeded(endpoint: Endpoint, receipt: Receipt, planned: PlannedTransaction) -> Receipt:
