@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import secrets
 import traceback
@@ -13,7 +14,7 @@ import pytest
 from eth_account import Account
 
 from twinproof.errors import UsageError
-from twinproof.sources.signing_key import key_from_environment, key_from_file, key_from_keystore
+from twinproof.sources.signing_key import key_from_environment, key_from_file, key_from_keystore, read_password
 from twinproof_devnet.chain.accounts import DevAccount
 
 
@@ -98,3 +99,85 @@ def test_a_signer_shows_its_address_and_is_not_copied(file: Path, account: DevAc
 
 def _everything(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("text", ["{key}", "0x{key}", " 0x{key}\n", "0X{key}", "{key}0", "key={key}"])
+def test_a_key_in_the_place_of_a_name_or_a_path_stands_in_no_message(account: DevAccount, text: str) -> None:
+    value = text.format(key=account.key.hex())
+    for read in (key_from_environment, key_from_file, lambda name: key_from_keystore(name, lambda: "")):
+        with pytest.raises(UsageError) as failure:
+            read(value)
+        assert account.key.hex()[:16] not in _everything(failure.value) + failure.value.where
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(UsageError, match="not a file"):
+        key_from_file(str(tmp_path / "pipe"))
+
+
+def test_a_link_is_as_good_as_what_it_leads_to(tmp_path: Path, file: Path, account: DevAccount) -> None:
+    (tmp_path / "link").symlink_to(file)
+    assert key_from_file(str(tmp_path / "link")).address == account.address
+    file.chmod(0o644)
+    with pytest.raises(UsageError, match="others can read this key"):
+        key_from_file(str(tmp_path / "link"))
+
+
+@pytest.mark.parametrize(
+    ("kdf", "parameters"),
+    [
+        ("scrypt", {"n": 2**26, "r": 8, "p": 1}),
+        ("scrypt", {"n": 2**18, "r": 2**20, "p": 1}),
+        ("scrypt", {"n": 2**18, "r": 8, "p": 2**20}),
+        ("scrypt", {"n": 10**300, "r": 8, "p": 1}),
+        ("pbkdf2", {"c": 10**12, "prf": "hmac-sha256"}),
+    ],
+)
+def test_a_keystore_that_takes_all_memory_or_for_ever_is_not_opened(
+    tmp_path: Path, kdf: str, parameters: dict[str, object]
+) -> None:
+    crypto = {
+        "cipher": "aes-128-ctr",
+        "cipherparams": {"iv": "00" * 16},
+        "ciphertext": "00" * 32,
+        "kdf": kdf,
+        "kdfparams": {**parameters, "dklen": 32, "salt": "00" * 32},
+        "mac": "00" * 32,
+    }
+    path = tmp_path / "keystore.json"
+    path.write_text(json.dumps({"version": 3, "crypto": crypto}))
+    path.chmod(0o600)
+    with pytest.raises(UsageError, match=r"takes too much to open|does not open"):
+        key_from_keystore(str(path), lambda: pytest.fail("the password was asked for"))
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_a_keystore_does_not_hide_its_work_behind_another_spelling(tmp_path: Path, version: int) -> None:
+    cheap = {"n": 2, "r": 1, "p": 1, "dklen": 32, "salt": "00" * 32}
+    dear = {**cheap, "n": 2**30, "r": 8}
+    rest = {"cipher": "aes-128-ctr", "cipherparams": {"iv": "00" * 16}, "ciphertext": "00" * 32, "mac": "00" * 32}
+    crypto = {**rest, "kdf": "scrypt", "kdfparams": cheap, "KDFParams": dear}
+    if version == 4:
+        crypto = {**rest, "kdf": {"function": "scrypt", "params": dear}, "kdfparams": cheap}
+    path = tmp_path / "keystore.json"
+    path.write_text(json.dumps({"version": version, "crypto": crypto}))
+    path.chmod(0o600)
+    with pytest.raises(UsageError, match="does not open"):
+        key_from_keystore(str(path), lambda: pytest.fail("the password was asked for"))
+
+
+def test_nesting_to_the_end_of_the_stack_is_no_keystore(tmp_path: Path) -> None:
+    path = tmp_path / "keystore.json"
+    path.write_text("[" * 60_000)
+    path.chmod(0o600)
+    with pytest.raises(UsageError, match="does not open"):
+        key_from_keystore(str(path), lambda: "password")
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_password_keeps_its_spaces_and_letters(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(f" pässword {ending}".encode())
+    path.chmod(0o600)
+    assert read_password(str(path)) == " pässword "

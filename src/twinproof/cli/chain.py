@@ -224,11 +224,10 @@ def key_of(arguments: argparse.Namespace) -> Signer:
 
 
 def _password(arguments: argparse.Namespace) -> Callable[[], str]:
-    from twinproof.sources.signing_key import read_private_file
+    from twinproof.sources.signing_key import read_password
 
     if arguments.password_file is not None:
-        name = arguments.password_file
-        return lambda: read_private_file(name, f"--password-file {shown(name)}")
+        return lambda: read_password(arguments.password_file)
     if arguments.password_env is not None:
         if arguments.password_env not in os.environ:
             raise UsageError("no such environment variable", where="--password-env")
