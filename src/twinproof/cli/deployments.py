@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from dataclasses import replace
@@ -30,8 +31,9 @@ from twinproof.sources.git import find_repository
 from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
 from twinproof.sources.mined import chain_id_of, mined_transaction, what_is
-from twinproof.sources.rpc import Endpoint, header_at
+from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_errors import RpcUntrue
+from twinproof.sources.rpc_quorum import Quorum
 from twinproof.verifier import Verdict, Verifier
 from twinproof.wire import shown
 
@@ -82,7 +84,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         required=frozenset(),
     )  # the other pins name the newest version, and records are about all of them
     verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
-    chain = _Chain(_endpoints(arguments, configuration))
+    chain = _Chain(_quorum(arguments, configuration))
     proofs = _proofs(folder, found.records)
     crossed = cross_check(found.records)
     now = clock.now()
@@ -123,26 +125,30 @@ def _verify(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _endpoints(arguments: argparse.Namespace, configuration: Configuration) -> tuple[Endpoint, ...]:
-    """As many as have to agree; none when no chain was named. Raises Unavailable, UsageError."""
+def _quorum(arguments: argparse.Namespace, configuration: Configuration) -> Quorum | None:
+    """The endpoints and how many have to agree; None when no chain was named. Raises UsageError."""
     settings = with_flags(configuration.chain, arguments)
     if not settings.rpc:
-        return ()
+        return None
     if not 0 < arguments.timeout < float("inf"):
         raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
     quorum = settings.opened(HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file))
-    try:
+    with contextlib.suppress(Unavailable):  # each record says that it was not checked, and why
         quorum.check_chain_id()
-    except Unavailable:
-        return tuple(quorum.endpoints[: quorum.needed])  # each record says that it was not checked, and why
-    return quorum.trusted[: quorum.needed]
+    return quorum
+
+
+def _enough(quorum: Quorum | None) -> tuple[Endpoint, ...]:
+    """As many as have to agree, those first that were not caught at anything."""
+    return () if quorum is None else (quorum.trusted or tuple(quorum.endpoints))[: quorum.needed]
 
 
 class _Chain:
     """What the endpoints say, each thing asked once: machines of one version share a transaction."""
 
-    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
-        self._endpoint = endpoints[0] if endpoints else None
+    def __init__(self, quorum: Quorum | None) -> None:
+        endpoints = _enough(quorum)
+        self._quorum, self._endpoint = quorum, endpoints[0] if endpoints else None
         self._others = endpoints[1:]
         self._found: dict[bytes, Mined | TwinproofError] = {}
 
@@ -188,7 +194,7 @@ class _Chain:
     @cached_property
     def _final(self) -> int | TwinproofError:
         try:
-            return 0 if self._endpoint is None else header_at(self._endpoint, "finalized").number
+            return 0 if self._quorum is None else self._quorum.finalized().block.number
         except TwinproofError as error:
             return error
 
@@ -281,7 +287,7 @@ def _import(arguments: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise Malformed("not UTF-8 text", where=shown(arguments.file)) from error
     table = read_table(text, shown(arguments.file))
-    endpoints = _endpoints(arguments, read_configuration(None))
+    endpoints = _enough(_quorum(arguments, read_configuration(None)))
     marks = judge_rows(table, (lambda value: what_is(endpoints[0], value)) if endpoints else None)
     if arguments.json:
         print(json.dumps([_row_json(row, found) for row, found in zip(table, marks, strict=True)], indent=1))
