@@ -182,6 +182,23 @@ def test_a_record_whose_block_may_still_vanish_is_not_called_true(ci: Ci) -> Non
     assert verified.out.count("is not final yet: 0 is") == 6
 
 
+def test_one_endpoint_that_calls_everything_final_makes_no_record_true(ci: Ci) -> None:
+    ci.pulled()
+    chain = ci.world.chain
+
+    def early(method: str, params: Sequence[object], answer: object) -> object:
+        final = method == "eth_getBlockByNumber" and params[0] == "finalized"
+        return chain.methods.answer(method, ["latest", False]) if final else answer
+
+    depths = chain.ledger.depths
+    with lying(chain.methods, early) as url:
+        chain.ledger.depths = Depths(finalized=10**6)
+        verified = ci.world.run("deployments", "verify", "--chain", f"{url},{chain.url}")
+        chain.ledger.depths = depths
+    assert (verified.code, verified.out.count("true ")) == (5, 0)
+    assert verified.out.count("is not final yet: 0 is") == 6
+
+
 def test_without_the_devnets_root_no_record_is_called_true(ci: Ci) -> None:
     ci.pulled()
     command = ci.world.command("deployments", "verify", "--chain", ci.world.chain.url)

@@ -139,8 +139,11 @@ def _quorum(arguments: argparse.Namespace, configuration: Configuration) -> Quor
 
 
 def _enough(quorum: Quorum | None) -> tuple[Endpoint, ...]:
-    """As many as have to agree, those first that were not caught at anything."""
-    return () if quorum is None else (quorum.trusted or tuple(quorum.endpoints))[: quorum.needed]
+    """As many as have to agree, of those that were not caught at anything where they are enough."""
+    if quorum is None:
+        return ()
+    trusted = quorum.trusted if len(quorum.trusted) >= quorum.needed else tuple(quorum.endpoints)
+    return trusted[: quorum.needed]
 
 
 class _Chain:
