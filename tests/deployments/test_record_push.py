@@ -14,11 +14,12 @@ from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.record import Record
 from twinproof.deployments.table import render
 from twinproof.errors import Malformed, Refused, Unavailable, UsageError
-from twinproof.sources.deployment_records import FOLDER, Recorded, read_records, write_records
+from twinproof.sources.deployment_records import FOLDER, Recorded, bundle_path, read_records, write_records
 from twinproof.sources.git import Git
 from twinproof.sources.record_push import Change, push_records
 
 BRANCH = "feat/toy-example-app"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,20 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(remote: Remote, tmp_p
     with pytest.raises(UsageError, match="a link in the place of a folder"):
         write_records(clone.top / FOLDER, [Recorded(record(), b"{}")])
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_clone_with_other_line_ends_has_the_bytes_that_were_recorded(remote: Remote, tmp_path: Path) -> None:
+    """A digest is over these bytes, and git on Windows changes the line ends of what it takes for text."""
+    clone = remote.clone("first clone")
+    (clone.top / ".gitattributes").write_bytes((ROOT / ".gitattributes").read_bytes())
+    clone.run("add", ".gitattributes")
+    clone.run("commit", "--quiet", "-m", "chore: attributes")
+    clone.run("push", "--quiet", "origin", BRANCH)
+    push(remote.clone("clone"), Recorded(record(), b'{\n "a": 1\n}\n'))
+    windows = tmp_path / "windows"
+    git("clone", "--quiet", "--config", "core.autocrlf=true", str(remote.path), str(windows))
+    assert bundle_path(windows / FOLDER, record()).read_bytes() == b'{\n "a": 1\n}\n'
+    assert b"\r\n" in (windows / "DEPLOYMENTS.md").read_bytes()
 
 
 def test_a_readme_in_another_encoding_is_told_and_nothing_is_pushed(remote: Remote) -> None:
