@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from published_schemas import errors, named
 from toy_repository import BRANCH, VERSION, ToyRepository, toy_repository
 from twinproof_devnet.chain.abi import topic
 from twinproof_devnet.chain.accounts import DevAccount
@@ -36,6 +37,7 @@ class Ran:
     @property
     def json(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.out)
+        assert list(errors(named(document), document)) == []
         return document
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-__all__ = ["errors", "schemas"]
+__all__ = ["errors", "named", "schemas"]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
@@ -29,6 +29,11 @@ def _validator(name: str) -> Draft202012Validator:
     )
     file, _, place = name.partition("#")
     return Draft202012Validator({"$ref": f"{schemas()[file]['$id']}#{place}"}, registry=registry)
+
+
+def named(document: dict[str, Any]) -> str:
+    """The schema that a document says it has: `twinproof/audit/v1` is `audit.v1`."""
+    return str(document["schema"]).removeprefix("twinproof/").replace("/", ".")
 
 
 def errors(name: str, document: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from published_schemas import errors
+from published_schemas import errors, named
 from small_instance import AT, Instance, devnet_collateral, edited, pki
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
@@ -72,7 +72,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[
     assert "Traceback" not in captured.err
     lines = [json.loads(line) for line in captured.out.splitlines()]
     for line in lines:
-        assert list(errors(str(line["schema"]).removeprefix("twinproof/").replace("/", "."), line)) == []
+        assert list(errors(named(line), line)) == []
     return code, lines, captured.err
 
 

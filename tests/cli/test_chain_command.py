@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from published_schemas import errors
 from twinproof.cli.main import main
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
@@ -69,6 +70,7 @@ def test_allow_hashes_the_exact_bytes_and_prints_where_it_stands(
     assert main([*command, "--json"]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
+    assert list(errors("chain-write.v1", document)) == []
     assert document["value"] == f"0x{compose_hash}"
     assert (document["chain_id"], document["already"], document["finalized"]) == (chain.chain_id, False, False)
     block = chain.ledger.head
@@ -78,7 +80,9 @@ def test_allow_hashes_the_exact_bytes_and_prints_where_it_stands(
     assert "at most" in err
     assert app.is_allowed(bytes.fromhex(compose_hash))
     assert main([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["already"] is True
+    document = json.loads(capsys.readouterr().out)
+    assert list(errors("chain-write.v1", document)) == []
+    assert document["already"] is True
     assert chain.ledger.head is block
 
 
@@ -99,6 +103,7 @@ def test_a_plan_needs_no_key_and_sends_nothing(
     command = ["chain", "allow", hex_id(app), "--app-compose", str(compose), "--chain", chain.url, "--plan"]
     assert main([*command, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("chain-plan.v1", document)) == []
     assert (document["to"], document["already"]) == (hex_id(app), False)
     assert document["data"].startswith("0xdfc77223")
     assert main(command) == 0
@@ -124,6 +129,7 @@ def test_an_app_is_deployed(
     command = ["chain", "deploy-app", "--kms", "0x" + kms.address.hex(), "--device", DEVICE, "--key-file", key]
     assert main([*command, "--app-compose", str(compose), "--chain", chain.url, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
+    assert list(errors("chain-write.v1", document)) == []
     app = AppContract(chain, bytes.fromhex(document["contract"][2:]), kms.owner)
     assert app.is_allowed(hashlib.sha256(compose.read_bytes()).digest())
 

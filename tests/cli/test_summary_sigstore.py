@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from sigstore.models import Bundle, ClientTrustConfig
 from sigstore.verify import Verifier
 from sigstore.verify.policy import Identity
 
+from loopback import Identity as TlsIdentity
+from loopback import http_answer, serving
 from small_instance import pki, twins
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
@@ -40,6 +43,8 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.setenv("no_proxy", "")  # both are put back: the command adds to them
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
     for name in ("GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI", "GOOGLE_SERVICE_ACCOUNT_NAME"):
         monkeypatch.delenv(name, raising=False)
 
@@ -429,6 +434,49 @@ def test_a_token_that_an_instance_repeats_is_not_shown(
     error = capsys.readouterr().err
     assert "status 400" in error
     assert Path(signing[-1]).read_text(encoding="ascii").strip().rpartition(".")[2] not in error
+
+
+def test_no_proxy_sees_a_token_that_goes_to_loopback(
+    verifying: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Request] = []
+
+    def proxy(request: Request) -> Answer:
+        seen.append(request)
+        return Answer(b"{}", status=502)
+
+    server = LoopbackServer(proxy)
+    try:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, server.url)
+        monkeypatch.setenv("no_proxy", "intranet.example")
+        assert main(verifying) == 0
+    finally:
+        server.close()
+    assert capsys.readouterr().out
+    assert seen == []
+
+
+def test_an_instance_behind_an_authority_of_ones_own_is_reached_with_the_ca_file(
+    verifying: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identity = TlsIdentity.self_signed(tmp_path)
+    authority = tmp_path / "authority.pem"
+    authority.write_text(ssl.DER_cert_to_PEM_cert(identity.der), encoding="ascii")
+
+    def refuse(connection: socket.socket, head: bytes) -> None:
+        head, _, body = head.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split()[0])
+        while len(body) < length:
+            body += connection.recv(4096)
+        connection.sendall(http_answer(b"{}", status="418 Reached"))
+
+    with serving(refuse, identity) as url:
+        replaced(verifying[-4:], "caUrls", url)
+        assert main(verifying) == 5
+        assert "SSLError" in capsys.readouterr().err
+        assert main([*verifying, "--ca-file", str(authority)]) == 5
+        assert "status 418" in capsys.readouterr().err
 
 
 def test_an_instance_that_never_answers_ends_in_time(

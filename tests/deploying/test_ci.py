@@ -74,6 +74,8 @@ def test_three_tags_in_quick_succession_are_six_true_records_of_one_app(ci: Ci) 
     assert ci.world.contracts() == 1
     verified = ci.world.run("deployments", "verify", "--chain", ci.world.chain.url)
     assert (verified.code, verified.out.count("true ")) == (0, 6), verified.out
+    verified = ci.world.run("deployments", "verify", "--chain", ci.world.chain.url, "--json")
+    assert [record["true"] for record in verified.json["records"]] == [True] * 6
 
 
 def test_the_table_is_rendered_with_one_active_row_per_machine(ci: Ci) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+import twinproof
 from published_schemas import errors, schemas
 from small_instance import Instance, edited, judge, pki, twins, verifier
 from twinproof.cli.main import main
@@ -26,6 +28,16 @@ def plain(document: object) -> Any:
 @pytest.mark.parametrize("name", schemas())
 def test_a_schema_is_a_schema(name: str) -> None:
     Draft202012Validator.check_schema(schemas()[name])
+
+
+KEPT = {"twinproof/deployment/v1", "twinproof/deploy-journal/v1", "twinproof/audit-journal/v1"}
+"""Files that only twinproof writes and reads."""
+
+
+def test_every_schema_that_is_printed_is_published() -> None:
+    sources = Path(twinproof.__file__).parent.rglob("*.py")
+    said = {name for path in sources for name in re.findall(r'"(twinproof/[a-z-]+/v\d+)"', path.read_text())}
+    assert {name.removeprefix("twinproof/").replace("/", ".") for name in said - KEPT} | {"vsa.v1"} == schemas().keys()
 
 
 def test_good_and_bad_verdicts_are_described() -> None:

@@ -107,8 +107,9 @@ def signed_summary(arguments: argparse.Namespace, statement: dict[str, object]) 
 
 
 def _instance(arguments: argparse.Namespace) -> SigstoreInstance:
-    from twinproof.sources.sigstore_signing import SigstoreInstance
+    from twinproof.sources.sigstore_signing import SigstoreInstance, settle_environment
 
+    settle_environment(arguments.ca_file)
     if arguments.sigstore_public:
         return SigstoreInstance.public(arguments.timeout)
     return SigstoreInstance.from_file(arguments.sigstore_trust_config, arguments.timeout)

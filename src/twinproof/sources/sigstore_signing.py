@@ -10,6 +10,7 @@ Source: the Sigstore client specification; bundle format v0.3.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -29,11 +30,24 @@ from twinproof.sources.files import read_file
 from twinproof.sources.urls import masked
 from twinproof.wire import parse_object, shown
 
-__all__ = ["SignedSummary", "SigstoreInstance"]
+__all__ = ["SignedSummary", "SigstoreInstance", "settle_environment"]
 
 MAX_CONFIG_BYTES = 1 << 20
+_LOOPBACK = "localhost,127.0.0.1,::1"
 REQUESTS = 4
 """Certificate, log entry, and a timestamp or two: how often `--timeout` may pass before there is no signature."""
+
+
+def settle_environment(ca_file: str | None) -> None:
+    """Tell Sigstore's client what it learns from the environment only.
+
+    The certificate authorities of `--ca-file`; and that no proxy gets a token that goes to loopback without TLS.
+    """
+    if ca_file is not None:
+        os.environ["REQUESTS_CA_BUNDLE"] = ca_file
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if _LOOPBACK not in direct:
+        os.environ["no_proxy"] = f"{direct},{_LOOPBACK}".strip(",")
 
 
 @dataclass(frozen=True, slots=True)
