@@ -99,7 +99,7 @@ def test_no_check_is_documented_that_does_not_exist() -> None:
     assert found <= known
 
 
-@pytest.mark.parametrize("name", [*Pins.__dataclass_fields__, *REQUIRABLE])
+@pytest.mark.parametrize("name", [*Pins._fields, *REQUIRABLE])
 def test_every_pin_and_requirement_is_named_in_the_help(name: str) -> None:
     text = subcommands()["verify"].format_help()
     assert name in text or name in {"tcb_status", "report_attributes"}

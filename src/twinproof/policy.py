@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from twinproof.chain.trusted import TrustedChain
@@ -20,8 +20,7 @@ __all__ = ["DAY", "PROFILES", "Machine", "Pins", "Policy"]
 DAY = 86400
 
 
-@dataclass(frozen=True, slots=True)
-class Pins:
+class Pins(NamedTuple):
     """Expected identities; None leaves the check `not_checked`. Ids and hashes are raw bytes."""
 
     image: bytes | None = None
@@ -34,9 +33,10 @@ class Pins:
     chain_id: int | None = None
 
     def to_json(self) -> dict[str, str]:
-        values = ((item.name, getattr(self, item.name)) for item in fields(self))
         return {
-            name: value.hex() if isinstance(value, bytes) else str(value) for name, value in values if value is not None
+            name: value.hex() if isinstance(value, bytes) else str(value)
+            for name, value in self._asdict().items()
+            if value is not None
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,8 +24,7 @@ class Question(StrEnum):
     WANTED = "wanted"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One line of a verification plan.
 
     `id` is stable and part of the interface (`dcap.pck_chain`); `title` says what holds when it passes; `why` says what

@@ -50,15 +50,21 @@ def unhex(text: str, where: str, *, size: int | None = None, max_size: int | Non
     limit = size if size is not None else max_size
     if limit is not None and len(text) > 2 * limit:
         raise Malformed("hex text too long", where=where, got=f"{len(text)} digits", expected=f"at most {2 * limit}")
-    try:
-        data = bytes.fromhex(text)
-    except ValueError:
-        data = b""
-    if 2 * len(data) != len(text):  # not hex, or white space between the digits, which `fromhex` skips
+    data = _digits(text)
+    if 2 * len(data) != len(text):
         raise Malformed("not hex text", where=where, got=shown(text, 40), expected="an even number of hex digits")
     if size is not None and len(data) != size:
         raise Malformed("wrong length", where=where, got=f"{len(data)} bytes", expected=f"{size} bytes")
     return data
+
+
+def _digits(text: str) -> bytes:
+    """The bytes of hex digits; none for anything else, such as the white space that `fromhex` skips."""
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        return b""
+    return data if 2 * len(data) == len(text) else b""
 
 
 def parse_json(text: str | bytes, where: str, *, max_bytes: int = MAX_JSON_BYTES) -> object:
@@ -137,13 +143,23 @@ def parse_object(text: str | bytes, where: str, *, max_bytes: int = MAX_JSON_BYT
 
 
 class Fields:
-    """Typed reading of one JSON object; every error carries the path of the member, such as `tcbInfo.tcbLevels[3]`."""
+    """Typed reading of one JSON object; every error carries the path of the member, such as `tcbInfo.tcbLevels[3]`.
 
-    def __init__(self, value: object, where: str) -> None:
+    A path is put together when somebody asks for it: good documents have hundreds of objects, and need none.
+    """
+
+    __slots__ = ("_inside", "_place", "raw")
+
+    def __init__(self, value: object, where: str, inside: Fields | None = None) -> None:
+        """`where` is the path of `value`, or with `inside` what comes after the path of that object."""
+        self._place, self._inside = where, inside
         if not isinstance(value, dict):
-            raise Malformed("not a JSON object", where=where, got=type(value).__name__)
+            raise Malformed("not a JSON object", where=self.where, got=type(value).__name__)
         self.raw: dict[str, object] = value
-        self.where = where
+
+    @property
+    def where(self) -> str:
+        return self._place if self._inside is None else f"{self._inside.where}{self._place}"
 
     def __contains__(self, name: str) -> bool:
         return name in self.raw
@@ -156,13 +172,13 @@ class Fields:
             raise Malformed("missing member", where=self._at(name))
         return self.raw[name]
 
-    def _wrong_type(self, name: str, value: object, expected: str) -> Never:
-        raise Malformed("wrong type", where=self._at(name), got=type(value).__name__, expected=expected)
+    def _wrong_type(self, name: str, expected: str) -> Never:
+        raise Malformed("wrong type", where=self._at(name), got=type(self._get(name)).__name__, expected=expected)
 
     def text(self, name: str, *, max_chars: int = MAX_JSON_BYTES) -> str:
-        value = self._get(name)
+        value = self.raw.get(name)
         if not isinstance(value, str):
-            self._wrong_type(name, value, "a string")
+            self._wrong_type(name, "a string")
         if len(value) > max_chars:
             raise Malformed(
                 "text too long", where=self._at(name), got=f"{len(value)} characters", expected=f"at most {max_chars}"
@@ -174,31 +190,34 @@ class Fields:
         return self.text(name, max_chars=max_chars) if name in self.raw else None
 
     def hex(self, name: str, *, size: int | None = None, max_size: int | None = None) -> bytes:
+        value = self.raw.get(name)
+        if size is not None and isinstance(value, str) and len(value) == 2 * size and (data := _digits(value)):
+            return data
         limit = size if size is not None else max_size
         text = self.text(name, max_chars=MAX_JSON_BYTES if limit is None else max(2 * limit, 2 * _SHORT_HEX))
         return unhex(text, self._at(name), size=size, max_size=max_size)
 
     def integer(self, name: str, *, low: int = 0, high: int = (1 << 63) - 1) -> int:
-        value = self._get(name)
+        value = self.raw.get(name)
         if isinstance(value, bool) or not isinstance(value, int):  # True is an int in Python
-            self._wrong_type(name, value, "an integer")
+            self._wrong_type(name, "an integer")
         if not low <= value <= high:
             raise Malformed("out of range", where=self._at(name), got=str(value), expected=f"{low}..{high}")
         return value
 
     def boolean(self, name: str) -> bool:
-        value = self._get(name)
+        value = self.raw.get(name)
         if not isinstance(value, bool):
-            self._wrong_type(name, value, "true or false")
+            self._wrong_type(name, "true or false")
         return value
 
     def child(self, name: str) -> Fields:
-        return Fields(self._get(name), self._at(name))
+        return Fields(self._get(name), f".{name}", self)
 
     def array(self, name: str, *, max_items: int = 4096) -> Sequence[object]:
-        value = self._get(name)
+        value = self.raw.get(name)
         if not isinstance(value, list):
-            self._wrong_type(name, value, "an array")
+            self._wrong_type(name, "an array")
         if len(value) > max_items:
             raise Malformed(
                 "too many items", where=self._at(name), got=str(len(value)), expected=f"at most {max_items}"
@@ -207,8 +226,7 @@ class Fields:
 
     def objects(self, name: str, *, max_items: int = 4096) -> tuple[Fields, ...]:
         return tuple(
-            Fields(item, f"{self._at(name)}[{index}]")
-            for index, item in enumerate(self.array(name, max_items=max_items))
+            Fields(item, f".{name}[{index}]", self) for index, item in enumerate(self.array(name, max_items=max_items))
         )
 
     def texts(self, name: str, *, max_items: int = 4096, max_chars: int = 4096) -> tuple[str, ...]:

@@ -221,7 +221,7 @@ def test_a_replayed_answer_is_no_attestation_of_now(live: Live) -> None:
 
 
 def test_a_policy_that_refuses_it_is_told_by_its_check(live: Live) -> None:
-    policy = replace(live.verdict.policy, pins=replace(live.verdict.policy.pins, version="9.9.9"))
+    policy = replace(live.verdict.policy, pins=live.verdict.policy.pins._replace(version="9.9.9"))
     roots = (live.verdict.root,)
     with pytest.raises(Refused, match=r"policy\.version"):
         wait(live, Verifier(roots=roots, policy=policy).verify(live.verdict.evidence))

@@ -85,8 +85,7 @@ def deploy(setup: Setup, arguments: argparse.Namespace) -> Deployed:
 def pinned_settings(settings: Settings, setup: Setup, app_id: bytes) -> Settings:
     """The policy with this release pinned instead of what it pins otherwise."""
     release = setup.brief.release
-    pins = replace(
-        settings.policy.pins,
+    pins = settings.policy.pins._replace(
         compose_hash=release.compose_hash,
         version=str(release.version),
         git_sha=release.git_sha,

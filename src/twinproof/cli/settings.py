@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from twinproof.wire import LAST_SECOND, shown, unhex
 __all__ = ["Settings", "read_settings", "roots_of", "time_of"]
 
 _UTC_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})Z", re.ASCII)
-_PINS = {item.name for item in fields(Pins)}
+_PINS = frozenset(Pins._fields)
 _PIN_SIZES = {"image": 32, "compose_hash": 32, "app_id": 20, "kms_contract": 20}
 
 

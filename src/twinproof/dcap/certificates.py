@@ -147,15 +147,13 @@ def exact_parts(der: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     """
     outer = DerReader(der, where).sequence("certificate")
     signed = outer.element("signed part")
-    parts = DerReader(signed, where).sequence("signed part")
-    for what in ("version", "serial number"):
-        parts.element(what)
-    if parts.element("signature algorithm") != outer.element("signature algorithm"):
+    _version, _serial, algorithm, issuer, _validity, subject, *_ = (
+        DerReader(signed, where).sequence("signed part").elements("signed part")
+    )
+    if algorithm != outer.element("signature algorithm"):
         raise Malformed("two signature algorithms, one signed and one not", where=where)
     outer.whole_bytes("signature")
-    issuer = parts.element("issuer")
-    parts.element("validity")
-    return signed, issuer, parts.element("subject")
+    return signed, issuer, subject
 
 
 def _member(known: dict[type, x509.ExtensionType], kind: type[Extension], where: str) -> Extension:

@@ -82,8 +82,9 @@ def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
     next_update = crl.next_update_utc
     if next_update is None:
         raise Malformed("a CRL without nextUpdate", where=where)
-    if crl.last_update_utc.year < FIRST_YEAR:
-        raise Malformed("a date before 1970", where=where, got=crl.last_update_utc.isoformat())
+    this_update = crl.last_update_utc
+    if this_update.year < FIRST_YEAR:
+        raise Malformed("a date before 1970", where=where, got=this_update.isoformat())
     if crl.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         raise Untrusted("signed by another algorithm", where=where, expected="ecdsa-with-SHA256")
     if _CERTIFICATE_ISSUER in der:
@@ -100,7 +101,7 @@ def _read(crl: x509.CertificateRevocationList, der: bytes, where: str) -> Crl:
         der=der,
         issuer=parts.element("issuer"),
         authority_key_id=authority_key_id,
-        this_update=int(crl.last_update_utc.timestamp()),
+        this_update=int(this_update.timestamp()),
         next_update=int(next_update.timestamp()),
         signed=signed,
         signature=crl.signature,

@@ -6,9 +6,10 @@ from typing import Never
 
 from twinproof.errors import Malformed
 
-__all__ = ["DerReader"]
+__all__ = ["SEQUENCE", "SET", "UTF8_STRING", "DerReader", "der_value"]
 
-BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, ENUMERATED, SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x06, 0x0A, 0x30
+BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, ENUMERATED = 0x01, 0x02, 0x03, 0x04, 0x06, 0x0A
+UTF8_STRING, SEQUENCE, SET = 0x0C, 0x30, 0x31
 _MAX_LENGTH_BYTES = 3
 
 
@@ -35,12 +36,13 @@ class DerReader:
     def _enter(self, tag: int | None, what: str) -> tuple[int, int]:
         """Step over one value with this tag: where its content starts and stops."""
         data, at, end = self._data, self._at, self._end
-        if end - at < 2:
+        start = at + 2
+        if start > end:
             self._fail(f"{what} is cut off")
         if tag is not None and data[at] != tag:
             self._fail(f"wrong type for {what}", got=f"tag {data[at]:#04x}", expected=f"{tag:#04x}")
-        size, start = data[at + 1], at + 2
-        if size & 0x80:
+        size = data[at + 1]
+        if size >= 0x80:
             more = size & 0x7F
             if not 1 <= more <= _MAX_LENGTH_BYTES or end - start < more:
                 self._fail(f"bad length of {what}")
@@ -48,15 +50,31 @@ class DerReader:
             start += more
             if size < 0x80 or size >> (8 * (more - 1)) == 0:
                 self._fail(f"length of {what} is not in its shortest form")
-        if size > end - start:
+        stop = start + size
+        if stop > end:
             self._fail(f"{what} is cut off", got=f"{end - start} bytes", expected=f"{size} bytes")
-        self._at = start + size
-        return start, self._at
+        self._at = stop
+        return start, stop
 
     def element(self, what: str) -> bytes:
         """One whole value of any type, with its tag and length."""
         at = self._at
         return self._data[at : self._enter(None, what)[1]]
+
+    def elements(self, what: str) -> list[bytes]:
+        """All that is left, value after value as by `element`; most have a short length and need no call each."""
+        data, at, end = self._data, self._at, self._end
+        found = []
+        while at < end:
+            size = data[at + 1] if at + 1 < end else 0x80
+            stop = at + 2 + size
+            if size >= 0x80 or stop > end:
+                self._at = at
+                stop = self._enter(None, what)[1]
+            found.append(data[at:stop])
+            at = stop
+        self._at = at
+        return found
 
     def sequence(self, what: str) -> DerReader:
         start, stop = self._enter(SEQUENCE, what)
@@ -71,13 +89,19 @@ class DerReader:
             self._fail("members are not the known ones in their order", got=got, expected=f"{what}, {oid.hex()}")
         return DerReader(self._data, self._where, start + len(oid), stop)
 
-    def small_integer(self, pair: bytes) -> int | None:
-        """The byte after `pair`, which spells `SEQUENCE { OID, INTEGER }` up to a value below 128; None otherwise."""
-        at = self._at + len(pair)
-        if at < self._end and self._data[at] < 0x80 and self._data.startswith(pair, self._at):
-            self._at = at + 1
-            return self._data[at]
-        return None
+    def small_integers(self, pairs: bytes, size: int) -> bytes | None:
+        """The numbers of pairs `SEQUENCE { OID, INTEGER }`, `size` bytes each, which `pairs` spells with zeros.
+
+        None, and nothing is read, where other pairs stand there or a number takes more than one byte.
+        """
+        stop = self._at + len(pairs)
+        spelled = bytearray(self._data[self._at : min(stop, self._end)])
+        numbers = bytes(spelled[size - 1 :: size])
+        spelled[size - 1 :: size] = bytes(len(numbers))
+        if spelled != pairs or max(numbers) >= 0x80:
+            return None
+        self._at = stop
+        return numbers
 
     def octets(self, size: int, what: str) -> bytes:
         start, stop = self._enter(OCTET_STRING, what)
@@ -117,3 +141,12 @@ class DerReader:
         if value not in (b"\x00", b"\xff"):
             self._fail(f"{what} is not a boolean", got=value[:4].hex())
         return value == b"\xff"
+
+
+def der_value(tag: int, content: bytes) -> bytes:
+    """One value with its tag and its length in the shortest form."""
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + content

@@ -7,7 +7,7 @@ Source: Intel SGX PCK Certificate and Certificate Revocation List Profile Specif
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from twinproof.dcap.der import DerReader
@@ -28,14 +28,15 @@ def _oid(*numbers: int) -> bytes:
     return bytes([0x06, len(content)]) + content
 
 
-def _small(oid: bytes) -> bytes:
-    """The pair of this OID and a number below 128, up to the number."""
-    return bytes([0x30, len(oid) + 3]) + oid + b"\x02\x01"
+def _zero(oid: bytes) -> bytes:
+    """The pair of this OID and the number zero."""
+    return bytes([0x30, len(oid) + 3]) + oid + b"\x02\x01\x00"
 
 
 _MEMBER = {number: _oid(number) for number in range(1, 8)}
 _CONFIGURATION = {number: _oid(7, number) for number in range(1, 4)}
-_TCB = [(_small(_oid(2, number)), _oid(2, number), f"component {number}") for number in range(1, _COMPONENTS + 1)]
+_TCB = [(_oid(2, number), f"component {number}") for number in range(1, _COMPONENTS + 1)]
+_ZEROS = b"".join(_zero(oid) for oid, _ in _TCB)
 _PCE_SVN, _CPU_SVN = _oid(2, 17), _oid(2, 18)
 
 
@@ -106,12 +107,9 @@ def _only(pair: DerReader, read: Callable[[DerReader], Value]) -> Value:
 
 def _tcb(value: DerReader) -> tuple[tuple[int, ...], int, bytes]:
     pairs = value.sequence("TCB")
-    components = []
-    for small, oid, name in _TCB:
-        component = pairs.small_integer(small)
-        if component is None:
-            component = _only(pairs.pair(oid, name), lambda pair: pair.integer(255, "component"))
-        components.append(component)
+    components: Sequence[int] | None = pairs.small_integers(_ZEROS, len(_ZEROS) // _COMPONENTS)
+    if components is None:
+        components = [_only(pairs.pair(oid, name), lambda pair: pair.integer(255, "component")) for oid, name in _TCB]
     pce_svn = _only(pairs.pair(_PCE_SVN, "PCESVN"), lambda pair: pair.integer(65535, "PCESVN"))
     cpu_svn = _only(pairs.pair(_CPU_SVN, "CPUSVN"), lambda pair: pair.octets(16, "CPUSVN"))
     pairs.end()

@@ -10,10 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from twinproof.dcap.certificates import Certificate, load_certificate
+from twinproof.dcap.der import SEQUENCE, SET, UTF8_STRING, DerReader, der_value
 from twinproof.errors import Untrusted
 
 __all__ = ["PCK", "TCB_SIGNING", "Anchor", "anchor_of", "ca_kind", "check_ca", "check_end_entity"]
@@ -21,6 +19,7 @@ __all__ = ["PCK", "TCB_SIGNING", "Anchor", "anchor_of", "ca_kind", "check_ca", "
 PCK = "Intel SGX PCK Certificate"
 TCB_SIGNING = "Intel SGX TCB Signing"
 PCK_CAS = {"Intel SGX PCK Platform CA": "platform", "Intel SGX PCK Processor CA": "processor"}
+_COMMON_NAME = bytes.fromhex("0603550403")  # OID 2.5.4.3, DER
 
 
 class Anchor(NamedTuple):
@@ -39,18 +38,25 @@ def anchor_of(der: bytes) -> Anchor:
     root = load_certificate(der, "trust root")
     if not root.ca or not (root.usage.key_cert_sign and root.usage.crl_sign):
         raise Untrusted("not a CA that may sign certificates and CRLs", where="trust root", got=root.name)
-    if not root.name:
-        raise Untrusted("no single common name", where="trust root")
+    before, after = _around_common_name(root.subject)
     if root.issuer != root.subject:
         raise Untrusted("not issued by itself", where="trust root", got=root.name)
-    subject = x509.load_der_x509_certificate(der).subject
-    return Anchor(root, {name: _renamed(subject, name) for name in (PCK, TCB_SIGNING, *PCK_CAS)})
+    names = (PCK, TCB_SIGNING, *PCK_CAS)
+    return Anchor(root, {name: der_value(SEQUENCE, before + _common_name(name) + after) for name in names})
 
 
-def _renamed(subject: x509.Name, common_name: str) -> bytes:
-    return x509.Name(
-        [x509.NameAttribute(item.oid, common_name) if item.oid == NameOID.COMMON_NAME else item for item in subject]
-    ).public_bytes()
+def _around_common_name(subject: bytes) -> tuple[bytes, bytes]:
+    """What stands before and after the one common name of a name (DER). Raises Untrusted."""
+    parts = DerReader(subject, "trust root").sequence("name").elements("attribute")
+    places = [place for place, part in enumerate(parts) if _COMMON_NAME in part]
+    if len(places) != 1 or not parts[places[0]].partition(_COMMON_NAME)[2][2:]:  # its tag, its length, its letters
+        raise Untrusted("no single common name", where="trust root")
+    return b"".join(parts[: places[0]]), b"".join(parts[places[0] + 1 :])
+
+
+def _common_name(name: str) -> bytes:
+    """As Intel writes it: a UTF-8 string, alone in its set."""
+    return der_value(SET, der_value(SEQUENCE, _COMMON_NAME + der_value(UTF8_STRING, name.encode())))
 
 
 def _check_name(certificate: Certificate, anchor: Anchor, common_name: str, where: str) -> None:

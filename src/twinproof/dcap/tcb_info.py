@@ -8,7 +8,9 @@ Source: Intel PCS API v4, TCB Info; QVL `TcbInfo` and `TcbLevel` (order of level
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import NamedTuple, cast
 
 from twinproof.dcap.signed_json import parse_signed
 from twinproof.dcap.tcb import COMPONENT_STATUSES, PLATFORM_STATUSES, TcbStatus
@@ -22,6 +24,9 @@ COMPONENTS = 16
 MAX_LEVELS = 256
 _MAX_COMPONENT_SVN = 255
 _MODULE_PREFIX = "TDX_"
+_SVN = itemgetter("svn")
+_INTEGERS = {int}
+"""The types of sixteen good SVNs: `true`, which is 1 in Python, is none."""
 
 
 class SvnLevel(NamedTuple):
@@ -148,9 +153,12 @@ def _components(tcb: Fields, name: str) -> tuple[int, ...]:
             got=str(len(components)),
             expected=str(COMPONENTS),
         )
-    svns = [item["svn"] for item in components if isinstance(item, dict) and type(item.get("svn")) is int]
-    if len(svns) == COMPONENTS and min(svns) >= 0 and max(svns) <= _MAX_COMPONENT_SVN:
-        return tuple(svns)
+    try:
+        svns: tuple[int, ...] = tuple(map(_SVN, cast("Sequence[dict[str, int]]", components)))
+    except (TypeError, KeyError):  # of something that is no object, or has no such member
+        svns = ()
+    if set(map(type, svns)) == _INTEGERS and min(svns) >= 0 and max(svns) <= _MAX_COMPONENT_SVN:
+        return svns
     return tuple(component.integer("svn", high=_MAX_COMPONENT_SVN) for component in tcb.objects(name))  # names it
 
 

@@ -7,7 +7,7 @@ order are another compose hash. Unknown members are legal (and hashed).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.memo import remembered
@@ -28,8 +28,7 @@ def compose_hash(text: str) -> bytes:
         raise Malformed("text with half a surrogate pair", where=f"app-compose character {error.start}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class AppCompose:
+class AppCompose(NamedTuple):
     """The members that decide what runs and what is left open. `text` is the exact text."""
 
     text: str

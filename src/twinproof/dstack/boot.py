@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -70,8 +69,7 @@ BOOT_EVENT_NAMES = frozenset(PAYLOADS)
 _REPEATING = {"init-script-hash": 5, "mr-kms": MAX_REPEATS}
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A name at its place in the order; `kms` places exist only when a KMS gave the keys."""
 
     name: str

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.wire import parse_json, shown
@@ -39,8 +40,7 @@ _HOST_ACCESS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """One `image:` value. `pinned` when it names its content by SHA-256; `variables` are filled in from outside."""
 
     line: int

@@ -6,7 +6,7 @@ KMS root CA, for `local-sgx` the 32-byte measurement of the sealing enclave, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.memo import remembered
@@ -18,8 +18,7 @@ MAX_KEY_PROVIDER_BYTES = 4096
 _ID_SIZES = {"kms": range(1, 1025), "local-sgx": range(32, 33), "tpm": range(1), "none": range(1)}
 
 
-@dataclass(frozen=True, slots=True)
-class KeyProvider:
+class KeyProvider(NamedTuple):
     """`raw` is the exact payload: its SHA-256 is `mr_key_provider`."""
 
     name: str

@@ -7,7 +7,7 @@ person who pins this compose hash has to answer; none of them is a failure by it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.dstack.app_compose import AppCompose, parse_app_compose
 from twinproof.dstack.compose_file import ComposeFile, scan_compose_file
@@ -34,8 +34,7 @@ COMPOSE_RUNNERS = frozenset({"docker-compose", "nerdctl-compose"})
 MOST_SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """`id` is stable (`image_by_tag`), `text` says what it means, `detail` names the lines or members."""
 
     id: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twinproof.errors import Malformed
 from twinproof.memo import remembered
@@ -20,16 +20,14 @@ MAX_VM_CONFIG_BYTES = 1 << 20
 MAX_FILE_CHARS = 128 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class TdxMeasurement:
+class TdxMeasurement(NamedTuple):
     """Two files of the image, which "TDX lite" guests carry: what its registers follow from."""
 
     checksum_file: bytes
     measurement: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VmConfig:
+class VmConfig(NamedTuple):
     """`text` is the configuration as received, after unwrapping. Members that the text lacks are None."""
 
     text: str
