@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from twinproof.cli import chain_options
+from twinproof.cli.judging_options import offline
 
 __all__ = ["add_archive", "add_audit", "add_serve"]
 
@@ -14,7 +15,7 @@ def add_archive(parser: argparse.ArgumentParser) -> None:
     added = actions.add_parser("add", help="keep evidence bundles, with how they are judged now, each at its own time")
     added.add_argument("archive", metavar="ARCHIVE", help="the archive's folder; made where there is none")
     added.add_argument("files", metavar="FILE|DIR", nargs="+", help="evidence bundles, or folders of them")
-    _judging(added)
+    offline(added)
     listed = actions.add_parser("list", help="show the newest entries, and the hash to note outside of the archive")
     listed.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
     listed.add_argument("--limit", metavar="N", type=int, default=20, help="how many entries (default: 20)")
@@ -28,7 +29,7 @@ def add_archive(parser: argparse.ArgumentParser) -> None:
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
-    _judging(parser)
+    offline(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes (default: one per CPU)")
     parser.add_argument(
@@ -72,7 +73,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
         help="what `twinproof history --json` wrote: since when versions are allowed, and which are dark; may be "
         "repeated",
     )
-    _judging(parser)
+    offline(parser)
     live = parser.add_argument_group("re-checks from the page")
     live.add_argument(
         "--instance",
@@ -90,23 +91,3 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
     chain_options.endpoints(live)
     chain_options.proof(live)
-
-
-def _judging(parser: argparse.ArgumentParser) -> None:
-    """What is judged offline, at its own time, by its own collateral: trust and policy, and nothing to fetch."""
-    parser.add_argument(
-        "--trust-root", metavar="FILE", help="verify against this root instead of the Intel SGX Root CA"
-    )
-    parser.add_argument("--policy", metavar="FILE", help="take the [policy] table of this TOML file")
-    parser.add_argument("--config", metavar="FILE", help="machine names and settings (default: ./twinproof.toml)")
-    parser.set_defaults(
-        at=None,
-        collateral_url=None,
-        expect=[],
-        require=[],
-        accept_tcb=[],
-        min_tcb_evaluation=0,
-        allow=[],
-        profile=None,
-        timeout=30.0,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["endpoints", "history", "html", "power", "proof", "signing"]
+__all__ = ["add_chain", "add_history", "add_power", "endpoints", "html", "proof", "signing"]
 
 
 def endpoints(group: argparse._ActionsContainer) -> None:
@@ -58,7 +58,7 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
 
 
-def history(parser: argparse.ArgumentParser) -> None:
+def add_history(parser: argparse.ArgumentParser) -> None:
     """Of `history`."""
     _reading(parser)
     parser.add_argument(
@@ -78,6 +78,54 @@ def html(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def power(parser: argparse.ArgumentParser) -> None:
+def add_power(parser: argparse.ArgumentParser) -> None:
     """Of `power`."""
     _reading(parser)
+
+
+def add_chain(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(
+        dest="action", metavar="allow|add-device|deploy-app", required=True, parser_class=type(parser)
+    )
+    allow = actions.add_parser("allow", help="allow a compose hash, once")
+    device = actions.add_parser("add-device", help="allow a machine, once")
+    deploy = actions.add_parser("deploy-app", help="deploy an app's contract through the KMS's factory")
+    for part in (allow, device):
+        part.add_argument("app_id", metavar="APP_ID", help="the app's contract, 20 bytes")
+    device.add_argument("device", metavar="DEVICE", help="a device id, 32 bytes, or a machine of twinproof.toml")
+    deploy.add_argument("--kms", metavar="ADDRESS", help="the DstackKms contract (default: kms of [chain])")
+    deploy.add_argument(
+        "--device", metavar="DEVICE", required=True, help="the first machine: a device id, or a name of twinproof.toml"
+    )
+    deploy.add_argument("--owner", metavar="ADDRESS", help="who may change the app (default: who signs)")
+    deploy.add_argument("--disable-upgrades", action="store_true", help="freeze the contract's code for ever")
+    deploy.add_argument("--require-tcb", action="store_true", help="refuse keys to platforms that are not UpToDate")
+    deploy.add_argument("--allow-any-device", action="store_true", help="let every machine have the app's keys")
+    deploy.add_argument("--another", action="store_true", help="deploy one more, though the same app is there already")
+    for part in (allow, deploy):
+        part.add_argument(
+            "--app-compose", metavar="FILE", help="the exact app-compose.json bytes; their hash is allowed"
+        )
+        part.add_argument("--compose-hash", metavar="HEX", help="the hash that is expected, or all there is of it")
+    for part in (allow, device, deploy):
+        _writing(part)
+
+
+def _writing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plan", action="store_true", help="show the transaction and send nothing; needs no key")
+    parser.add_argument(
+        "--wait",
+        choices=("mined", "finalized"),
+        default="mined",
+        help="how far to wait: for its block (default), or until that block is final",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    signing(parser)
+    cost = parser.add_argument_group("what it may cost")
+    cost.add_argument("--gas", metavar="N", type=int, help="gas limit (default: what is estimated and a fifth more)")
+    cost.add_argument("--max-cost", metavar="ETH", default="0.01", help="refuse to pay more (default: 0.01)")
+    network = parser.add_argument_group("where")
+    endpoints(network)
+    network.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
+    network.add_argument("--timeout", metavar="SECONDS", type=float, default=180.0, help="for the block (default: 180)")
+    network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from twinproof.cli import chain_options
+from twinproof.cli.judging_options import deployed, requests, trusting
 
 __all__ = ["add_ci", "add_deploy", "add_deployments", "add_status"]
 
@@ -45,7 +46,7 @@ def add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--app-id", metavar="HEX", help="the app's contract (default: pinned, or recorded last)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     chain_options.endpoints(parser)
-    _judging(parser)
+    deployed(parser)
 
 
 def add_deployments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +54,7 @@ def add_deployments(parser: argparse.ArgumentParser) -> None:
         dest="action", metavar="verify|render|import", required=True, parser_class=type(parser)
     )
     verify = actions.add_parser("verify", help="hold every record against the chain and its evidence bundle")
-    _trust(verify)
+    trusting(verify)
     render = actions.add_parser("render", help="write DEPLOYMENTS.md and the README's cells from the records")
     render.add_argument("--check", action="store_true", help="write nothing; exit 4 unless the files are these texts")
     imported = actions.add_parser("import", help="say what is wrong with each row of a table that somebody wrote")
@@ -61,7 +62,7 @@ def add_deployments(parser: argparse.ArgumentParser) -> None:
     imported.set_defaults(config=None)
     for part in (verify, imported):
         chain_options.endpoints(part)
-        _requests(part)
+        requests(part)
         part.add_argument("--json", action="store_true", help="print the result as JSON")
     for part in (verify, render):
         part.add_argument(
@@ -108,39 +109,4 @@ def _deploying(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--journal", metavar="FILE", help="what a second attempt goes on from (default: in the state folder)"
     )
-    _judging(parser)
-
-
-def _judging(parser: argparse.ArgumentParser) -> None:
-    """What the verdict needs; everything else of `compare` has its default."""
-    _trust(parser)
-    parser.add_argument("--save", metavar="DIR", help="write each instance's evidence bundle into this directory")
-    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the collateral cache")
-    _requests(parser)
-    parser.set_defaults(
-        at=None,
-        collateral=[],
-        collateral_url=None,
-        expect=[],
-        require=[],
-        accept_tcb=[],
-        min_tcb_evaluation=0,
-        allow=[],
-        app_compose=None,
-        ra_tls=False,
-        proof=True,
-    )
-
-
-def _requests(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)")
-    parser.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
-
-
-def _trust(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="machines, chain and policy (default: ./twinproof.toml)")
-    parser.add_argument("--policy", metavar="FILE", help="take the [policy] table of this TOML file instead")
-    parser.add_argument(
-        "--trust-root", metavar="FILE", help="verify against this root certificate instead of the Intel SGX Root CA"
-    )
-    parser.set_defaults(profile=None)
+    deployed(parser)

@@ -56,7 +56,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"twinproof {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for name, (summary, add) in options.COMMANDS.items():
+    for name, (summary, _) in options.COMMANDS.items():
         if only and name != only:
             continue
         parser_of_it = commands.add_parser(
@@ -66,7 +66,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
             epilog=f"examples:\n{EXAMPLES[name]}" if name in EXAMPLES else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        add(parser_of_it)
+        options.add_flags(name, parser_of_it)
     return parser
 
 
