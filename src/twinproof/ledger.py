@@ -17,7 +17,7 @@ from typing import Self, overload
 from twinproof.errors import EvidenceError, Refused
 from twinproof.verdict import Check, Parts, Status, Step
 
-__all__ = ["Ledger", "Line", "Plan"]
+__all__ = ["Ledger", "Line", "Plan", "Unwritten"]
 
 _MOST_SHARED = 512
 _PASS, _FAIL, _WARN, _NOT_CHECKED = Status.PASS, Status.FAIL, Status.WARN, Status.NOT_CHECKED
@@ -105,6 +105,17 @@ class Line:
         done[step_id] = plan.begun[step_id]
         self._at = step_id
 
+    def adopt(self, checks: Mapping[str, Check], step_id: str) -> None:
+        """End the step before, record steps that were judged just now by the Checks they had before, begin this one.
+
+        For steps that hold, and whose Checks say nothing but what the same bytes said before. This saves writing them
+        down again, not judging them.
+        """
+        self.step(step_id)
+        if not self._done.keys().isdisjoint(checks):
+            raise ValueError(f"a step of {', '.join(checks)} ran twice")
+        self._done.update(checks)
+
     def explain(self, name: str, *parts: str | bytes) -> None:
         """Texts and bytes that belong together; they are put into words (bytes as hex) when somebody reads them."""
         self.parts += ((name, parts),)
@@ -145,6 +156,21 @@ class Line:
             parts=self.parts,
             hint=error.hint,
         )
+
+
+class Unwritten:
+    """A line on which nothing is written: steps that run on it are judged, and their Checks are adopted afterwards."""
+
+    __slots__ = ("expected", "got", "not_checked")
+    got: str
+    expected: str
+    not_checked: str
+
+    def step(self, step_id: str) -> None:
+        """Nothing to write down; what a step raises passes through."""
+
+    def explain(self, name: str, *parts: str | bytes) -> None:
+        """Said by the Check that is adopted."""
 
 
 class Ledger:

@@ -7,6 +7,7 @@ platforms. Nothing in it depends on a time, a quote or a policy: those are judge
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from twinproof.dcap.certificates import Certificate
@@ -15,12 +16,25 @@ from twinproof.dcap.chains import PckChain, signed_crl
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import Crl
 from twinproof.dcap.qe_identity import QeIdentity, parse_qe_identity
+from twinproof.dcap.quoting_enclave import QuotingEnclave
 from twinproof.dcap.roots import TrustRoot
 from twinproof.dcap.signatures import check_signature
+from twinproof.dcap.tcb import TcbStatus
 from twinproof.dcap.tcb_info import TcbInfo, parse_tcb_info
 from twinproof.memo import Memo
+from twinproof.verdict import Check
 
-__all__ = ["Papers", "Windows", "papers_of"]
+__all__ = ["KnownPlatform", "Papers", "Windows", "papers_of"]
+
+Outcome = tuple[str, TcbStatus, TcbStatus | None]
+"""TEE, status at launch, status now (TD 1.5 only): there are fewer than two hundred."""
+
+
+class KnownPlatform(NamedTuple):
+    """The quoting enclave last seen with these papers, and the Checks of the steps about both when all of them held."""
+
+    enclave: QuotingEnclave
+    checks: Mapping[str, Check]
 
 
 class Windows(NamedTuple):
@@ -47,6 +61,8 @@ class Papers:
         "_signers",
         "_tcb_info",
         "_windows",
+        "known",
+        "outcomes",
     )
 
     def __init__(self, pem: bytes, collateral: Collateral, root: TrustRoot, shape: ChainShape) -> None:
@@ -58,6 +74,9 @@ class Papers:
         self._tcb_info: TcbInfo | None = None
         self._qe_identity: QeIdentity | None = None
         self._windows: Windows | None = None
+        self.known: KnownPlatform | None = None
+        self.outcomes: dict[Outcome, Mapping[str, Check]] = {}
+        """Of the steps about the TCB, for each outcome that a platform with these papers had."""
 
     def chain(self, memo: Memo) -> PckChain:
         """Raises Malformed, Untrusted, Forged."""

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import hashlib
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
 from twinproof.dcap.appraisal import Appraisal
 from twinproof.dcap.certification import PCK_CHAIN_PEM, chain_pem, check_header
 from twinproof.dcap.chain_shape import INTEL, ChainShape
@@ -23,22 +21,40 @@ from twinproof.dcap.chains import PckChain, check_dates
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.crl import check_not_revoked
 from twinproof.dcap.levels import check_module, combine, module_level, platform_level, svn_level
-from twinproof.dcap.papers import Papers, papers_of
+from twinproof.dcap.papers import KnownPlatform, Papers, papers_of
 from twinproof.dcap.plan import PLAN
 from twinproof.dcap.qe_identity import QE_IDS, QeIdentity, check_qe_identity
+from twinproof.dcap.quoting_enclave import QuotingEnclave
 from twinproof.dcap.roots import TrustRoot
-from twinproof.dcap.signatures import check_signature, load_point
+from twinproof.dcap.signatures import check_signature
 from twinproof.dcap.tcb import TcbStatus, relaunch
 from twinproof.dcap.tcb_info import SvnLevel
 from twinproof.dcap.timestamps import check_window
-from twinproof.errors import CollateralMismatch, Forged, Revoked, UsageError
-from twinproof.ledger import Ledger, Line
+from twinproof.errors import CollateralMismatch, EvidenceError, Forged, Revoked, UsageError
+from twinproof.ledger import Ledger, Line, Unwritten
 from twinproof.memo import Memo
 from twinproof.tdx.quote import Quote
-from twinproof.tdx.report import EnclaveReport, TdReport, parse_enclave_report
+from twinproof.tdx.report import TdReport, parse_enclave_report
 
 __all__ = ["PCK_CHAIN_PEM", "PLAN", "Appraisal", "appraise"]
 
+_UNWRITTEN = Unwritten()
+OF_THE_PLATFORM = tuple(
+    f"dcap.{name}"
+    for name in (
+        "pck_chain",
+        "root_crl",
+        "pck_crl",
+        "tcb_signing",
+        "tcb_info",
+        "qe_identity",
+        "qe_report_signature",
+        "qe_binding",
+        "qe_match",
+        "qe_tcb_level",
+    )
+)
+OF_THE_TCB = ("dcap.platform_match", "dcap.tdx_module", "dcap.tcb_level", "dcap.tcb_status", "dcap.current_tcb")
 NOT_TDX = "not applicable: an SGX quote"
 ONE_TCB = "not applicable: a TD 1.0 report has one TCB"
 
@@ -69,21 +85,46 @@ def appraise(
         check_header(parsed)
         line.step("dcap.certification_data")  # 3
         papers = papers_of(chain_pem(parsed, collateral), collateral, root, shape, memo)
-        line.step("dcap.pck_chain")  # 4
-        chain = papers.chain(memo)
-        if not papers.all_within(at):
-            check_dates(*chain.certificates, at=at)
-        line.explain("PPID, hashed to the device id", chain.pck.ppid)
-        identity = _check_collateral(papers, line, tee=parsed.tee, at=at, memo=memo)  # 5-9
-        qe_level = _check_quoting_enclave(parsed, chain, identity, memo, line)  # 10-13
-        line.step("dcap.quote_signature")  # 14
-        check_signature(_attestation_key(parsed.attestation_key, memo), parsed.signature, parsed.signed, "quote")
+        enclave, qe_level = _check_platform(parsed, papers, line, ledger, at=at, memo=memo)  # 4-13
+        check_signature(enclave.attestation_key(), parsed.signature, parsed.signed, "quote")  # 14
         line.explain("signed bytes", f"0..{len(parsed.signed)}, sha256 ", hashlib.sha256(parsed.signed).digest())
-        return _judge_tcb(parsed, papers, qe_level, line, memo)  # 15-20
+        return _check_tcb(parsed, papers, qe_level, line, ledger, memo=memo)  # 15-20
     return None
 
 
-def _check_collateral(papers: Papers, line: Line, *, tee: str, at: int, memo: Memo) -> QeIdentity:
+def _check_platform(
+    quote: Quote, papers: Papers, line: Line, ledger: Ledger, *, at: int, memo: Memo
+) -> tuple[QuotingEnclave, SvnLevel]:
+    """Steps 4 to 13; 14 is begun. Judged every time, and written down the first time that all of them hold."""
+    known = papers.known
+    if known is not None:
+        try:
+            found = _judge_platform(quote, papers, _UNWRITTEN, at=at, memo=memo)
+        except EvidenceError:
+            pass  # it is raised again below, on the line of its step
+        else:
+            if known.enclave is found[0]:
+                line.adopt(known.checks, "dcap.quote_signature")
+                return found
+    found = _judge_platform(quote, papers, line, at=at, memo=memo)
+    line.step("dcap.quote_signature")
+    papers.known = KnownPlatform(found[0], ledger.recorded(OF_THE_PLATFORM))
+    return found
+
+
+def _judge_platform(
+    quote: Quote, papers: Papers, line: Line | Unwritten, *, at: int, memo: Memo
+) -> tuple[QuotingEnclave, SvnLevel]:
+    line.step("dcap.pck_chain")  # 4
+    chain, timely = papers.chain(memo), papers.all_within(at)
+    if not timely:
+        check_dates(*chain.certificates, at=at)
+    line.explain("PPID, hashed to the device id", chain.pck.ppid)
+    identity = _check_collateral(papers, line, tee=quote.tee, at=at, memo=memo)  # 5-9
+    return _check_quoting_enclave(quote, chain, identity, memo, line)  # 10-13
+
+
+def _check_collateral(papers: Papers, line: Line | Unwritten, *, tee: str, at: int, memo: Memo) -> QeIdentity:
     chain, timely = papers.chain(memo), papers.all_within(at)
     line.step("dcap.root_crl")  # 5
     root_crl = papers.root_crl(memo)
@@ -119,23 +160,26 @@ def _check_collateral(papers: Papers, line: Line, *, tee: str, at: int, memo: Me
     return identity
 
 
-def _attestation_key(key: bytes, memo: Memo) -> EllipticCurvePublicKey:
-    return memo.recall(("attestation key", key), lambda: load_point(key, "attestation key"))
+def _check_quoting_enclave(
+    quote: Quote, chain: PckChain, identity: QeIdentity, memo: Memo, line: Line | Unwritten
+) -> tuple[QuotingEnclave, SvnLevel]:
+    raw, signature, key, data = (
+        quote.qe_report_raw,
+        quote.qe_report_signature,
+        quote.attestation_key,
+        quote.qe_auth_data,
+    )
 
-
-def _check_quoting_enclave(quote: Quote, chain: PckChain, identity: QeIdentity, memo: Memo, line: Line) -> SvnLevel:
-    raw, signature = quote.qe_report_raw, quote.qe_report_signature
-
-    def check() -> EnclaveReport:
+    def check() -> QuotingEnclave:
         check_signature(chain.leaf.key, signature, raw, "QE report")
-        return parse_enclave_report(raw)
+        return QuotingEnclave(parse_enclave_report(raw), key, data)
 
     line.step("dcap.qe_report_signature")  # 10
-    report = memo.recall(("QE report", chain.leaf.der, signature, raw), check)
+    enclave = memo.recall(("QE report", chain.leaf.der, signature, raw, key, data), check)
+    report, bound = enclave.report, enclave.bound
     line.step("dcap.qe_binding")  # 11
-    bound = hashlib.sha256(quote.attestation_key + quote.qe_auth_data).digest() + bytes(32)
     line.got, line.expected = report.report_data.hex(), bound.hex()
-    line.explain("hashed", "SHA-256 over key ", quote.attestation_key, " and data ", quote.qe_auth_data)
+    line.explain("hashed", "SHA-256 over key ", key, " and data ", data)
     if report.report_data != bound:
         raise Forged(
             "the quoting enclave's report names another attestation key",
@@ -146,10 +190,29 @@ def _check_quoting_enclave(quote: Quote, chain: PckChain, identity: QeIdentity, 
     line.step("dcap.qe_match")  # 12
     check_qe_identity(report, identity)
     line.step("dcap.qe_tcb_level")  # 13
-    return svn_level(identity.levels, report.isv_svn, "quoting enclave")
+    return enclave, svn_level(identity.levels, report.isv_svn, "quoting enclave")
 
 
-def _judge_tcb(quote: Quote, papers: Papers, qe_level: SvnLevel, line: Line, memo: Memo) -> Appraisal:
+def _check_tcb(
+    quote: Quote, papers: Papers, qe_level: SvnLevel, line: Line, ledger: Ledger, *, memo: Memo
+) -> Appraisal:
+    """Steps 15 to 20. Judged every time, and written down the first time that they have this outcome."""
+    try:
+        appraisal = _judge_tcb(quote, papers, qe_level, _UNWRITTEN, memo)
+    except EvidenceError:
+        return _judge_tcb(quote, papers, qe_level, line, memo)  # raises it again, on the line of its step
+    current = appraisal.current
+    outcome = (quote.tee, appraisal.launch.status, None if current is None else current.status)
+    known = papers.outcomes.get(outcome)
+    if known is not None:
+        line.adopt(known, "dcap.not_revoked")
+        return appraisal
+    appraisal = _judge_tcb(quote, papers, qe_level, line, memo)
+    papers.outcomes[outcome] = ledger.recorded(OF_THE_TCB)
+    return appraisal
+
+
+def _judge_tcb(quote: Quote, papers: Papers, qe_level: SvnLevel, line: Line | Unwritten, memo: Memo) -> Appraisal:
     chain, info, report = papers.chain(memo), papers.tcb_info(memo), quote.report
     pck = chain.pck
     td = report if isinstance(report, TdReport) else None

@@ -12,9 +12,10 @@ Source: Intel SGX and TDX ECDSA quote library, quote formats 3, 4 and 5.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from twinproof.errors import Malformed
+from twinproof.memo import Memo
 from twinproof.tdx.report import (
     BODY_SIZES,
     ENCLAVE_REPORT_SIZE,
@@ -28,6 +29,7 @@ __all__ = ["MAX_QUOTE_BYTES", "Header", "Quote", "parse_quote"]
 
 MAX_QUOTE_BYTES = 64 * 1024
 MIN_QUOTE_BYTES = 1020
+SIGNATURE_SIZE = 64
 TEE_SGX, TEE_TDX = 0x00, 0x81
 BODY_SGX, BODY_TD10 = 1, 2
 CERTIFICATION_QE_REPORT = 6
@@ -72,6 +74,20 @@ class Quote(NamedTuple):
     @property
     def tee(self) -> str:
         return _TEE_NAMES[self.header.tee_type]
+
+
+class _Certified(NamedTuple):
+    """The last six members of a Quote."""
+
+    attestation_key: bytes
+    qe_report_raw: bytes
+    qe_report_signature: bytes
+    qe_auth_data: bytes
+    certification_type: int
+    certification_data: bytes
+
+
+_CERTIFIED = Memo(max_entries=1024, max_bytes=16 << 20)
 
 
 class _Reader:
@@ -129,15 +145,25 @@ def parse_quote(data: bytes) -> Quote:
             got=f"{len(data)} bytes",
             expected=f"{MIN_QUOTE_BYTES} to {MAX_QUOTE_BYTES} bytes",
         )
-    reader = _Reader(data, 0, len(data))
-    header = _header(reader)
-    report = _report(reader, header)
-    signed = data[: reader.at]
+    header = _header(data)
+    report, end = _report(data, header)
+    (size,) = _LENGTH.unpack_from(data, end)
+    start, stop = end + _LENGTH.size, end + _LENGTH.size + size
+    form = "since 4" if header.version >= 4 else "3"
+    known = _CERTIFIED.find((form, data[start + SIGNATURE_SIZE : stop])) if stop <= len(data) else None
+    certified = _certified(data, end, form) if known is None else cast("_Certified", known)
+    return Quote(data[:stop], data[stop:], header, report, data[:end], data[start : start + SIGNATURE_SIZE], *certified)
+
+
+def _certified(data: bytes, end: int, form: str) -> _Certified:
+    """Everything after the quote's signature: a platform puts the same bytes behind every one. Raises Malformed."""
+    reader = _Reader(data, end, len(data))
     (size,) = reader.unpack(_LENGTH, "length of the signature data")
     body = reader.inside(size, "signature data")
-    signature, attestation_key = body.unpack(_SIGNATURE_AND_KEY, "quote signature and attestation key")
+    start = body.at + SIGNATURE_SIZE
+    _, attestation_key = body.unpack(_SIGNATURE_AND_KEY, "quote signature and attestation key")
     certified = body
-    if header.version >= 4:
+    if form != "3":
         kind, size = body.unpack(_TYPE_AND_LENGTH, "type and length of the outer certification data")
         if kind != CERTIFICATION_QE_REPORT:
             raise Malformed(
@@ -150,24 +176,15 @@ def parse_quote(data: bytes) -> Quote:
     certification_data = certified.take(size, "certification data")
     certified.end("certification data" if certified is not body else "signature data")
     body.end("signature data")
-    return Quote(
-        raw=data[: reader.at],
-        trailing=data[reader.at :],
-        header=header,
-        report=report,
-        signed=signed,
-        signature=signature,
-        attestation_key=attestation_key,
-        qe_report_raw=qe_report_raw,
-        qe_report_signature=qe_report_signature,
-        qe_auth_data=qe_auth_data,
-        certification_type=certification_type,
-        certification_data=certification_data,
+    found = _Certified(
+        attestation_key, qe_report_raw, qe_report_signature, qe_auth_data, certification_type, certification_data
     )
+    _CERTIFIED.keep((form, data[start : reader.at]), found)
+    return found
 
 
-def _header(reader: _Reader) -> Header:
-    version, key_type, tee_type, qe_vendor_id, user_data = reader.unpack(_HEADER, "header")
+def _header(data: bytes) -> Header:
+    version, key_type, tee_type, qe_vendor_id, user_data = _HEADER.unpack_from(data)
     if version not in (3, 4, 5):
         raise Malformed("unsupported quote version", where="quote byte 0", got=str(version), expected="3, 4 or 5")
     if tee_type not in _TEE_NAMES:
@@ -177,11 +194,12 @@ def _header(reader: _Reader) -> Header:
     return Header(version, key_type, tee_type, qe_vendor_id, user_data)
 
 
-def _report(reader: _Reader, header: Header) -> TdReport | EnclaveReport:
+def _report(data: bytes, header: Header) -> tuple[TdReport | EnclaveReport, int]:
+    """The report and where it ends; header and report are always shorter than the shortest quote."""
     body_type = BODY_SGX if header.tee_type == TEE_SGX else BODY_TD10
+    start = _HEADER.size
     if header.version == 5:
-        start = reader.at
-        body_type, size = reader.unpack(_TYPE_AND_LENGTH, "body type and size")
+        body_type, size = _TYPE_AND_LENGTH.unpack_from(data, start)
         if body_type not in BODY_SIZES:
             raise Malformed("unknown body type", where=f"quote byte {start}", got=str(body_type), expected="1 to 4")
         if size != BODY_SIZES[body_type]:
@@ -198,5 +216,7 @@ def _report(reader: _Reader, header: Header) -> TdReport | EnclaveReport:
                 got=str(body_type),
                 expected="1" if header.tee_type == TEE_SGX else "2, 3 or 4",
             )
-    data = reader.take(BODY_SIZES[body_type], "report")
-    return parse_enclave_report(data) if body_type == BODY_SGX else parse_td_report(data, body_type)
+        start += _TYPE_AND_LENGTH.size
+    end = start + BODY_SIZES[body_type]
+    body = data[start:end]
+    return parse_enclave_report(body) if body_type == BODY_SGX else parse_td_report(body, body_type), end
