@@ -10,7 +10,8 @@ outcome is made once per plan and shared: Checks cannot be changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from types import TracebackType
 from typing import Self, overload
 
@@ -27,7 +28,7 @@ _new = tuple.__new__  # of all eight members of a Check, without the call in Pyt
 class Plan(Sequence[Step]):
     """The steps of a verification, in their order. Raises ValueError for a step named twice."""
 
-    __slots__ = ("_not_checked", "_parts", "begun", "passed", "steps")
+    __slots__ = ("_not_checked", "_parts", "begun", "in_order", "passed", "steps")
 
     def __init__(self, steps: Iterable[Step]) -> None:
         listed = tuple(steps)
@@ -38,6 +39,8 @@ class Plan(Sequence[Step]):
         """For each step, the Check of a pass with nothing to add."""
         self.begun: dict[str, Check] = {step.id: Check(step, _NOT_CHECKED, reason="did not end") for step in listed}
         """For each step, what stands in its place while it runs."""
+        self.in_order: Callable[[Mapping[str, Check]], tuple[Check, ...]] = _in_order(tuple(self.steps))
+        """The Checks of all steps, in the order of the plan."""
         self._not_checked: dict[tuple[str, str], Check] = {}
         self._parts: dict[tuple[tuple[str, ...], str], dict[str, Check]] = {}
 
@@ -70,6 +73,12 @@ class Plan(Sequence[Step]):
             if len(self._parts) < _MOST_SHARED:
                 self._parts[key] = checks
         return checks
+
+
+def _in_order(step_ids: tuple[str, ...]) -> Callable[[Mapping[str, Check]], tuple[Check, ...]]:
+    if len(step_ids) > 1:
+        return itemgetter(*step_ids)
+    return lambda done: tuple([done[step_id] for step_id in step_ids])
 
 
 class Line:
@@ -260,4 +269,4 @@ class Ledger:
             failed = ", ".join(self._failed)
             reason = f"blocked by {failed}" if failed else "blocked: an earlier step did not run"
             return tuple(done.get(step_id) or self._plan.not_checked(step_id, reason) for step_id in steps)
-        return tuple(map(done.__getitem__, steps))
+        return self._plan.in_order(done)

@@ -24,8 +24,13 @@ def check_platform(appraisal: Appraisal, policy: Policy, ledger: Ledger, *, at: 
     if policy.attributes.allow_any:
         ledger.not_checked("policy.report_attributes", f"the profile {policy.profile} judges no attributes")
         return
-    with ledger.line("policy.report_attributes"):
+    try:
         check_report_attributes(appraisal.quote.report, policy.attributes)
+    except Refused:
+        with ledger.line("policy.report_attributes"):
+            raise
+    else:
+        ledger.holds("policy.report_attributes")
 
 
 def _check_status(appraisal: Appraisal, policy: Policy, ledger: Ledger, at: int) -> None:

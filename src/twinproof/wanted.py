@@ -140,11 +140,14 @@ def check_pins(
     else:
         ledger.holds("policy.fresh")
     check_image(claims, policy, ledger)
-    _check_pin("compose_hash", software and software.compose_hash, pins.compose_hash, ledger)
-    _check_pin("version", statement and statement.version, pins.version, ledger)
-    _check_pin("git_sha", statement and statement.git_sha, pins.git_sha, ledger)
-    _check_pin("app_id", software and software.app_id, pins.app_id, ledger)
-    _check_one_of("kms_root", _kms_root(claims), policy.allowed_kms_roots, ledger)
+    for step_id, got, pin in (
+        ("policy.compose_hash", software and software.compose_hash, pins.compose_hash),
+        ("policy.version", statement and statement.version, pins.version),
+        ("policy.git_sha", statement and statement.git_sha, pins.git_sha),
+        ("policy.app_id", software and software.app_id, pins.app_id),
+    ):
+        _check_pin(step_id, got, () if pin is None else (pin,), ledger)
+    _check_pin("policy.kms_root", _kms_root(claims), policy.allowed_kms_roots, ledger)
 
 
 def _kms_root(claims: Claims) -> bytes | None:
@@ -154,12 +157,7 @@ def _kms_root(claims: Claims) -> bytes | None:
     return bytes.fromhex(software.key_provider_id)
 
 
-def _check_pin(name: str, got: bytes | str | None, pin: bytes | str | None, ledger: Ledger) -> None:
-    _check_one_of(name, got, () if pin is None else (pin,), ledger)
-
-
-def _check_one_of(name: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
-    step_id = f"policy.{name}"
+def _check_pin(step_id: str, got: bytes | str | None, allowed: Sequence[bytes | str], ledger: Ledger) -> None:
     if not allowed:
         ledger.not_checked(step_id, "not pinned" if got else "not pinned, and not shown", got=_text(got or ""))
         return
@@ -170,7 +168,8 @@ def _check_one_of(name: str, got: bytes | str | None, allowed: Sequence[bytes | 
         with ledger.line(step_id) as entry:
             entry.got, entry.expected = _text(got), expected
             if got not in allowed:
-                raise Refused(f"another {name.replace('_', ' ')} than expected", got=_text(got), expected=expected)
+                name = step_id.removeprefix("policy.").replace("_", " ")
+                raise Refused(f"another {name} than expected", got=_text(got), expected=expected)
 
 
 def _text(value: bytes | str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from twinproof.dstack.event_log import EventLog, parse_event_log
-from twinproof.errors import Malformed
+from twinproof.errors import EvidenceError, Malformed
 from twinproof.evidence.evidence import Evidence
 from twinproof.ledger import Ledger
 from twinproof.verdict import Step
@@ -50,8 +50,14 @@ def quote_of(evidence: Evidence) -> bytes:
 
 def open_carrier(evidence: Evidence, ledger: Ledger) -> Carried | None:
     """Parse the container; None when it is malformed, which is then in the ledger."""
-    with ledger.line("evidence.carrier"):
-        return unpack(evidence)
+    try:
+        carried = unpack(evidence)
+    except EvidenceError:
+        with ledger.line("evidence.carrier"):
+            raise
+    else:
+        ledger.holds("evidence.carrier")
+        return carried
     return None
 
 

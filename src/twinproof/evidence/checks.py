@@ -80,19 +80,21 @@ def check_binding(
         ledger.not_checked("evidence.statement", NO_STATEMENT)
         ledger.not_checked("evidence.nonce", NO_CHALLENGE)
         return None
-    with ledger.line("evidence.report_data") as line:  # 1
-        line.explain("hashed", "SHA-512 over ", _DOMAIN, evidence.statement)
-        expected = expected_report_data(evidence.statement)
-        line.got, line.expected = report_data.hex(), expected.hex()
-        if report_data != expected:
+    expected = expected_report_data(evidence.statement)
+    text, parts = expected.hex(), (("hashed", ("SHA-512 over ", _DOMAIN, evidence.statement)),)
+    if report_data != expected:  # 1
+        with ledger.line("evidence.report_data") as entry:
+            entry.parts = parts
             raise Forged(
                 "the quote does not sign this statement",
                 where="report_data",
                 got=report_data.hex(),
-                expected=expected.hex(),
+                expected=text,
                 hint="an old quote replayed beside a new statement looks like this",
             )
-        line.step("evidence.statement")  # 2
+        return None
+    ledger.holds("evidence.report_data", text, text, parts)
+    with ledger.line("evidence.statement") as line:  # 2
         parsed = parse_statement(evidence.statement)
         line.step("evidence.nonce")  # 3
         _check_nonce(evidence, parsed, line)
@@ -123,7 +125,7 @@ def _check_nonce(evidence: Evidence, statement: Statement, entry: Line) -> None:
             got=challenge.url,
             expected=evidence.source,
         )
-    entry.got, entry.expected = statement.eat_nonce.hex(), derived.hex()
+    entry.got = entry.expected = derived.hex()
     if statement.eat_nonce != derived:
         raise Stale(
             "the statement answers another nonce: a replay",
