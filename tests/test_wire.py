@@ -127,14 +127,15 @@ def test_hostile_text_is_shown_without_control_characters() -> None:
         "##[error]all is well",
         "a ##[ADD-MASK]PROOF",
         "::stop-commands::token",
+        f"{'a' * 70}::add-mask::PROOF",
     ],
 )
 def test_what_is_shown_commands_no_runner_of_a_workflow(text: str) -> None:
     """It hides words in a public log, or writes PROOF COMPLETE on the page of the run."""
-    assert not re.search(r"##\[|::(?i:add-mask|error|stop-commands)", shown(text))
-    assert shown(text).replace(" ", "") == text.replace(" ", "")
+    assert not re.search(r"##\[|::(?i:add-mask|error|stop-commands)", shown(text, 200))
+    assert shown(text, 200).replace(" ", "") == text.replace(" ", "")
 
 
-@pytest.mark.parametrize("text", ["[fd00::1]:443", "std::io::Error", "::1", "a # b [c]"])
+@pytest.mark.parametrize("text", ["[fd00::1]:443", "std::vec::Vec", "::1", "a # b [c]"])
 def test_colons_that_command_nothing_are_shown_as_they_are(text: str) -> None:
     assert shown(text) == text

@@ -23,7 +23,7 @@ LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: later times have no date
 _LEFTWARDS = frozenset({"R", "AL", "AN"})
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _COMMAND = re.compile(
-    r"##\[|(?<!\w)::(?=(?:add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state"
+    r"##\[|::(?=(?:add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state"
     r"|set-env|set-output|stop-commands|warning)\b)",
     re.IGNORECASE,
 )

@@ -60,6 +60,16 @@ def test_the_text_names_line_version_and_machine(table: Path, capsys: pytest.Cap
     assert err == "20 rows, none of them evidence of a deployment\n"
 
 
+def test_a_cell_of_a_strangers_table_moves_no_cursor(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = "prod\x1b[2J\u202e##[error]7"
+    table.write_text(table.read_text().replace("prod7", machine))
+    assert main(["deployments", "import", str(table)]) == 4
+    out = capsys.readouterr().out
+    assert "another compose hash than" in out
+    assert not {"\x1b", "\u202e"} & set(out)
+    assert "##[" not in out
+
+
 def test_a_file_without_such_a_table_is_malformed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file.md").write_bytes(b"\xff\xfe")
     assert main(["deployments", "import", str(tmp_path / "file.md")]) == 3

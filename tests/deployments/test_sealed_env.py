@@ -116,3 +116,10 @@ def test_a_line_of_another_form_is_named_and_not_shown(text: str) -> None:
     with pytest.raises(UsageError, match="line") as caught:
         parse_env_file(text, "file")
     assert text not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["A\x1b[2J", "A B", "1A", "", "A=B", "Ä"])
+def test_what_is_no_variables_name_is_refused_and_moves_no_cursor(name: str) -> None:
+    with pytest.raises(UsageError, match="not the name of a variable") as caught:
+        check_secrets([name], {name: "x"})
+    assert "\x1b" not in str(caught.value)

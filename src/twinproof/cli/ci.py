@@ -24,7 +24,7 @@ from twinproof.deployments.anchor import Mined
 from twinproof.deployments.documents import NAMES, documents
 from twinproof.deployments.facts import Chain, deployed, failed
 from twinproof.deployments.proof import bundle_digest, proof_digest
-from twinproof.deployments.record import Record
+from twinproof.deployments.record import MAX_REASON, Record
 from twinproof.deployments.summary import summary
 from twinproof.errors import Refused, TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.evidence.bundle import bundle_to_json
@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     _record(git, arguments, facts.branch, records, text)
     for item in records:
         failure = item.record.failure
-        print(f"{item.record.name}: {item.record.outcome.value}" + (f" ({failure.reason})" if failure else ""))
+        reason = f" ({shown(failure.reason, MAX_REASON)})" if failure else ""
+        print(f"{item.record.name}: {item.record.outcome.value}{reason}")
     codes = [result.exit_code, *(error.exit_code for error in proved.errors.values())]
     codes += [proved.proof.exit_code] if proved.proof is not None else []
     codes += [4] if any(item.record.failure is not None for item in records) else []

@@ -297,7 +297,7 @@ def _import(arguments: argparse.Namespace) -> int:
         return 4
     for row, found in zip(table, marks, strict=True):
         print(f"line {row.line}: {shown(row.version, 20)} on {shown(row.machine, 40)}, {shown(row.timestamp, 40)}")
-        print("".join(f"  - {mark}\n" for mark in found), end="")
+        print("".join(f"  - {shown(mark, 400)}\n" for mark in found), end="")
     print(f"{len(table)} rows, none of them evidence of a deployment", file=sys.stderr)
     return 4
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twinproof.deployments.cloud_answers import EnvKey
 from twinproof.errors import Malformed, Stale, Untrusted, UsageError
 from twinproof.secp256k1 import compressed_point, recover
+from twinproof.wire import shown
 
 __all__ = ["IV_SIZE", "check_env_key", "check_secrets", "parse_env_file", "refuse_own_keys", "seal"]
 
@@ -36,6 +37,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 def check_secrets(allowed: Sequence[str], values: Mapping[str, str]) -> dict[str, str]:
     """The value of every allowed name, in order. Raises UsageError naming what is missing or not allowed; no value."""
+    odd = [shown(name, 40) for name in allowed if not _NAME.fullmatch(name)]
+    if odd:
+        raise UsageError(
+            "not the name of a variable", where="allowed_envs", got=", ".join(odd), hint="nothing was sent"
+        )
     missing = [name for name in allowed if name not in values]
     if missing:
         raise UsageError(
