@@ -240,3 +240,12 @@ def test_one_that_waits_is_not_deployed_a_second_time_beside_it(
     assert written.already
     assert written.log is not None
     assert written.log.transaction_hash == first.hash
+
+
+def test_without_its_journal_one_that_waits_is_not_joined_by_a_second(
+    slow: DevChain, app: AppContract, new: NewApp, signer: Signer, tmp_path: Path
+) -> None:
+    first = stuck_deployment(app, new, signer, tmp_path / "one")
+    with pytest.raises(Refused, match="one of them may be this deployment"):
+        deploy(app, new, signer, tmp_path / "two")
+    assert slow.ledger.pending == (first,)

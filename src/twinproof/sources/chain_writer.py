@@ -267,8 +267,20 @@ class ChainWriter:
             found = self.same_app(app, signer.address, from_block)
             if found is not None:
                 return Written(self.chain_id, found, "deploy app", app.compose_hash, None, None, already=True)
-        receipt = self._sent(lambda: self.plan_app(app, signer.address), signer, journal)
+        receipt = self._sent(lambda: self._plan_alone(app, signer.address, another=another), signer, journal)
         return self.deployed(app, signer.address, receipt)
+
+    def _plan_alone(self, app: NewApp, sender: bytes, *, another: bool) -> PlannedTransaction:
+        """Not behind something that waits and is in no journal of ours: it may be this very deployment."""
+        planned = self.plan_app(app, sender)
+        if planned.waiting and not another:
+            raise Refused(
+                "transactions of this account wait, and one of them may be this deployment",
+                where=hex_data(sender),
+                got=f"{planned.waiting} that are not mined",
+                hint="wait until they are mined and run it again; --another deploys all the same",
+            )
+        return planned
 
     def same_app(self, app: NewApp, sender: bytes, from_block: int | None) -> bytes | None:
         """The app id. Raises Refused when there are several, Unavailable."""
