@@ -108,4 +108,6 @@ def run() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     gc.set_threshold(GARBAGE_THRESHOLD)
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # the last search for cycles takes as long as a verification, and what it would free goes anyway
+    sys.exit(code)

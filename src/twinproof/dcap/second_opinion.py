@@ -11,8 +11,7 @@ answer to the same question here, *is this quote genuine at this time?*, and nev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twinproof.dcap.appraisal import Appraisal
 from twinproof.dcap.collateral import Collateral
@@ -37,8 +36,7 @@ PLAN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepts:
+class Accepts(NamedTuple):
     """The quote is genuine; `status` is the TCB status in Intel's spelling, advisories have no order."""
 
     status: str
@@ -49,8 +47,7 @@ class Accepts:
         return f"accepted, {self.status}{advisories}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refuses:
+class Refuses(NamedTuple):
     """`attributes` says that the refusal is about report attributes, which are policy here and not genuineness."""
 
     reason: str
@@ -60,8 +57,7 @@ class Refuses:
         return f"refused, {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class HasNone:
+class HasNone(NamedTuple):
     """It could not take the input, or crashed over it. That is never agreement."""
 
     reason: str
