@@ -82,8 +82,8 @@ def test_the_whole_past_is_told(
     assert kinds == [
         "dark",
         "published but never allowed",
-        "superseded but still allowed",
-        "superseded but still allowed",
+        "superseded lately, still allowed",
+        "superseded lately, still allowed",
     ]
     assert (document["all_published"], document["proved"], document["registered"]) == (False, bool(flags), True)
     assert all(item["spans"][0]["since"]["time"] for item in document["versions"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twinproof.chain.history import History, Moment, Span, Subject
 from twinproof.chain.log import Log
-from twinproof.release.publication import FindingKind, Published, publication
+from twinproof.release.publication import FindingKind, Publication, Published, ReadLog
+from twinproof.release.publication import publication as joined
 from twinproof.release.versions import Version
 
 FIRST, SECOND, DARK = (bytes([number]) * 32 for number in (1, 2, 9))
@@ -21,6 +22,17 @@ def history(*spans: tuple[bytes, int, int | None], opaque: int | None = None) ->
         for value, since, until in spans
     )
     return History(bytes(20), 5, 100, held, (), {}, None if opaque is None else moment(opaque))
+
+
+def publication(
+    past: History,
+    published: list[Published],
+    *,
+    tagged: list[Version] | None = None,
+    attested: list[tuple[str, bytes]] | None = None,
+    log: ReadLog | None = None,
+) -> Publication:
+    return joined(past, published, tagged=tagged or (), attested=attested or (), log=log or ReadLog())
 
 
 PUBLISHED = [Published(V1, FIRST, "v1.0.0"), Published(V2, SECOND, "v1.1.0")]
@@ -42,7 +54,7 @@ def test_a_dark_hash_that_was_removed_is_dark_all_the_same() -> None:
 def test_unknown_code_a_missing_beginning_and_an_empty_log_give_no_yes() -> None:
     whole = history((FIRST, 5, None))
     assert publication(history((FIRST, 5, None), opaque=6), PUBLISHED).all_published is None
-    assert publication(whole, PUBLISHED, complete=False).all_published is None
+    assert publication(whole, PUBLISHED, log=ReadLog(complete=False)).all_published is None
     assert publication(history(), PUBLISHED).all_published is None
     assert publication(history((DARK, 5, None), opaque=6), PUBLISHED).all_published is False
 

@@ -125,7 +125,7 @@ def fold_history(
             raise Malformed("a log of a later block", where=f"block {log.block_number}", expected=f"at most {to_block}")
         event = decode_event(log, contract)
         if event is None:
-            fold.notes.append(Note(NoteKind.OTHER_EVENT, log))
+            fold.unknown(NoteKind.OTHER_EVENT, log)
         else:
             events.append(event)
     for index, event in enumerate(events):
@@ -162,11 +162,17 @@ class _Fold:
         self.opaque_since: Moment | None = None
         self._known, self._senders = known, senders
 
+    def unknown(self, kind: NoteKind, log: Log, text: str = "") -> None:
+        """What no known code does: from here on it may allow what no event that is known shows."""
+        self.notes.append(Note(kind, log, text))
+        if self.opaque_since is None or log.position < self.opaque_since.position:
+            self.opaque_since = Moment(log)
+
     def take(self, event: Event, before: Event | None, after: Event | None) -> None:
         kind = event.kind
         if kind is Kind.POLICY_CHANGED:
             if not (_tells_of(event, before) or _tells_of(event, after)):
-                self.notes.append(Note(NoteKind.UNEXPLAINED_POLICY, event.log, event.policy))
+                self.unknown(NoteKind.UNEXPLAINED_POLICY, event.log, event.policy)
             return
         policy = after if _tells_of(after, event) else before if _tells_of(before, event) else None
         sender = self._senders.get(event.log.transaction_hash)
@@ -210,7 +216,7 @@ class _Fold:
     def _upgraded(self, implementation: bytes, moment: Moment, *, created: bool) -> None:
         disabled = self.open.get((Subject.UPGRADES_DISABLED, None))
         if not created and disabled is not None and self.spans[disabled].value is True:
-            self.notes.append(Note(NoteKind.UPGRADED_THOUGH_DISABLED, moment.log))
+            self.unknown(NoteKind.UPGRADED_THOUGH_DISABLED, moment.log)
         if implementation not in self._known:
             self.notes.append(Note(NoteKind.UNKNOWN_IMPLEMENTATION, moment.log, f"0x{implementation.hex()}"))
             self.opaque_since = self.opaque_since or moment

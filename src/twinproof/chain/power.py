@@ -93,8 +93,10 @@ def power_facts(power: Power) -> tuple[Fact, ...]:
 
 def power_sentence(power: Power) -> str:
     """The verdict in one line."""
+    if not power.code_known:
+        return "the contract's code is not known: what it allows, and who decides, cannot be told from its state"
     if power.owner.kind is HolderKind.NOBODY:
-        return "nobody can change any more what runs as this app"
+        return "nobody can change any more what runs as this app, but for who may replace the code of the KMS"
     if power.owner.alone:
         return "one key can let any other code run as this app, at once"
     if power.owner.kind is HolderKind.TIMELOCK:

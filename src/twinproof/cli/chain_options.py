@@ -68,6 +68,13 @@ def add_history(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="published app-compose.json files, such as v1.2.0/app-compose.json; may be repeated",
     )
+    parser.add_argument(
+        "--superseded-days",
+        metavar="N",
+        type=float,
+        default=7.0,
+        help="how long after a newer version an older one may stay allowed before it is named (default: 7)",
+    )
     html(parser)
 
 

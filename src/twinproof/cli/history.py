@@ -13,7 +13,7 @@ from twinproof.cli.configuration import read_configuration
 from twinproof.cli.output import style_of
 from twinproof.cli.report_files import check_html, write_report
 from twinproof.errors import TwinproofError, UsageError
-from twinproof.release.publication import publication
+from twinproof.release.publication import ReadLog, publication
 from twinproof.release.versions import Version
 from twinproof.report.history_text import HistoryReport, history_json, history_text
 from twinproof.sources import clock
@@ -27,24 +27,27 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_DAY, _MOST_DAYS = 86_400, 36_500
+
 
 def run(arguments: argparse.Namespace) -> int:
-    from twinproof.chain.events import Kind, topics
     from twinproof.sources.app_history import read_app_history
-    from twinproof.sources.rpc import header_at
 
     app_id = address_of(arguments.app_id, "APP_ID")
     check_html(arguments.html)
+    if not 0 <= arguments.superseded_days <= _MOST_DAYS:
+        raise UsageError("out of range", where="--superseded-days", got=str(arguments.superseded_days))
     configuration = read_configuration(arguments.config)
     files = [item for name in arguments.published for item in compose_files(name)]
     records, tagged, questions = _repository(app_id)
     with chain_reader(with_flags(configuration.chain, arguments), arguments) as reader:
-        read = read_app_history(reader, app_id)
-        head = header_at(reader.first, "latest").number if read.pending else read.agreement.block.number
+        listed = configuration.policy.chain.app_implementations if configuration.policy is not None else ()
+        read = read_app_history(reader, app_id, known_code=frozenset(listed))
         whose = whose_word(read.agreement, reader)
         power, power_missing = _power(reader, read) if arguments.html is not None else (None, "")
         dissent = tuple(sorted({**dict(read.agreement.dissent), **reader.quorum.dissent}.items()))
         proofs = reader.proofs(app_id)
+        named_by = reader.first.name
     report = HistoryReport(
         chain_id=read.chain_id,
         history=read.history,
@@ -53,18 +56,29 @@ def run(arguments: argparse.Namespace) -> int:
             [*files, *records.published],
             tagged=tagged,
             attested=records.attested,
-            complete=read.complete,
-            pending=[log.data for log in read.pending if log.topics == topics(Kind.COMPOSE_HASH_ADDED)],
+            log=ReadLog(
+                complete=read.complete,
+                by_factory=read.by_factory,
+                registered=read.registered,
+                pending=read.pending.compose_hashes,
+                pending_code=read.pending.code_changes(read.known_code),
+                times=read.times,
+                at=read.agreement.block.timestamp,
+                superseded_after=int(arguments.superseded_days * _DAY),
+            ),
         ),
         times=read.times,
-        pending=read.pending,
-        head_block=head,
+        pending=read.pending.logs,
+        head_block=read.pending.head,
         whose=whose,
         proved=read.proved,
         registered=read.registered,
         dissent=dissent,
         open_questions=(*read.open_questions, *questions),
         devices={machine.device_id: machine.name for machine in configuration.machines if machine.device_id},
+        told_by=read.pending.told_by,
+        unproved=read.unproved,
+        named_by=named_by,
         texts={item.compose_hash: item.text for item in (*files, *records.published) if item.text},
     )
     if arguments.html is not None:

@@ -21,7 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     app_id = address_of(arguments.app_id, "APP_ID")
     configuration = read_configuration(arguments.config)
     with chain_reader(with_flags(configuration.chain, arguments), arguments) as reader:
-        read = read_app_history(reader, app_id)
+        listed = configuration.policy.chain.app_implementations if configuration.policy is not None else ()
+        read = read_app_history(reader, app_id, known_code=frozenset(listed))
         power = read_power(reader, read)
         whose = whose_word(read.agreement, reader)
         dissent = tuple(sorted({**dict(read.agreement.dissent), **reader.quorum.dissent}.items()))

@@ -7,7 +7,7 @@ say what they run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -15,7 +15,7 @@ from itertools import pairwise
 from twinproof.chain.history import History, Span, Subject
 from twinproof.release.versions import Version
 
-__all__ = ["AllowedVersion", "Finding", "FindingKind", "Publication", "Published", "publication"]
+__all__ = ["AllowedVersion", "Finding", "FindingKind", "Publication", "Published", "ReadLog", "publication"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,39 @@ class Published:
     text: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadLog:
+    """How much of a log was read, and what beside it. Times are unix seconds.
+
+    A log that is not `complete` does not begin with the contract's creation: what was allowed before it may still boot.
+    `by_factory`: the KMS's own log says that its factory made the contract. `pending` are hashes allowed in blocks that
+    are not final yet, and `pending_code` says that the code changes there: a KMS follows the head of the chain, so they
+    may boot already. `times` are those of blocks, `at` is the time of the last one that was read. A version that was
+    superseded `superseded_after` seconds ago or longer should be allowed no more.
+    """
+
+    complete: bool = True
+    by_factory: bool = True
+    registered: bool | None = True
+    pending: tuple[bytes, ...] = ()
+    pending_code: bool = False
+    times: Mapping[int, int] = field(default_factory=dict)
+    at: int = 0
+    superseded_after: int = 7 * 86_400
+
+
 class FindingKind(StrEnum):
-    """What a reader of the log should know: of the first four each keeps the verdict from being a yes."""
+    """What a reader of the log should know: of those before NEVER_ALLOWED each keeps the verdict from being a yes."""
 
     DARK = "dark"
     ATTESTED_NOT_LOGGED = "attested but never logged"
     OPAQUE = "opaque"
     INCOMPLETE = "incomplete"
+    NOT_FROM_FACTORY = "not made by the KMS's factory"
+    NOT_REGISTERED = "not registered at the KMS"
     NEVER_ALLOWED = "published but never allowed"
     STILL_ALLOWED = "superseded but still allowed"
+    LATELY_SUPERSEDED = "superseded lately, still allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +128,11 @@ def publication(
     *,
     tagged: Iterable[Version] = (),
     attested: Iterable[tuple[str, bytes]] = (),
-    complete: bool = True,
-    pending: Iterable[bytes] = (),
+    log: ReadLog,
 ) -> Publication:
     """Join an app's history with what is published, with the versions that are tagged, and with what was attested.
 
-    `attested` are names and compose hashes of instances that were seen running. A history that is not `complete` does
-    not begin with the contract's creation: what was allowed before it may still boot. `pending` are hashes allowed in
-    blocks that are not final yet: a KMS follows the head of the chain, so they may boot already.
+    `attested` are names and compose hashes of instances that were seen running.
     """
     spans: dict[bytes, list[Span]] = {}
     for span in history.of(Subject.COMPOSE_HASH):
@@ -120,15 +141,13 @@ def publication(
     versions = tuple(_version(value, held, published) for value, held in spans.items())
     findings = [
         *_dark(versions),
-        *(waiting := tuple(_dark_pending(pending, published, spans))),
-        *_opaque(history),
-        *_incomplete(history, complete=complete),
-        *_never_logged(attested, spans),
+        *(waiting := tuple(_dark_pending(log.pending, published, spans))),
+        *(unknown := (*_unknowable(history, log), *_never_logged(attested, spans))),
         *_never_allowed(published, tagged, spans),
-        *_still_allowed(versions),
+        *_still_allowed(versions, log),
     ]
     answer: bool | None = not waiting and not any(version.dark for version in versions)
-    if not versions or (answer and (history.opaque_since is not None or not complete)):
+    if not versions or (answer and unknown):
         answer = None
     return Publication(versions, tuple(findings), history.from_block, answer)
 
@@ -158,7 +177,8 @@ def _dark_pending(
             yield Finding(FindingKind.DARK, text, compose_hash)
 
 
-def _opaque(history: History) -> Iterable[Finding]:
+def _unknowable(history: History, log: ReadLog) -> Iterator[Finding]:
+    """Why something may have been allowed, or may be right now, that no log here shows."""
     if history.opaque_since is not None:
         block = history.opaque_since.block_number
         yield Finding(
@@ -166,11 +186,18 @@ def _opaque(history: History) -> Iterable[Finding]:
             f"from block {block} on the contract runs code that is not known: it may allow what no event shows",
         )
 
-
-def _incomplete(history: History, *, complete: bool) -> Iterable[Finding]:
-    if not complete:
+    if log.pending_code:
+        text = "in a block that is not final yet the contract gets code that is not known, or does what none does"
+        yield Finding(FindingKind.OPAQUE, text)
+    if not log.complete:
         text = f"the log begins in block {history.from_block} without the contract's creation: earlier logs are missing"
         yield Finding(FindingKind.INCOMPLETE, text)
+    elif not log.by_factory:
+        text = "a contract of another kind can write the same events, and allow what it does not tell"
+        yield Finding(FindingKind.NOT_FROM_FACTORY, text)
+    if log.registered is not True:
+        text = "the KMS asks a contract that is registered there: the keys of this app, if any, come from elsewhere"
+        yield Finding(FindingKind.NOT_REGISTERED, text)
 
 
 def _never_logged(attested: Iterable[tuple[str, bytes]], logged: Iterable[bytes]) -> Iterable[Finding]:
@@ -196,16 +223,21 @@ def _never_allowed(
             yield Finding(FindingKind.NEVER_ALLOWED, text)
 
 
-def _still_allowed(versions: Sequence[AllowedVersion]) -> Iterable[Finding]:
-    """Whatever is older than the newest that is allowed: it boots, and gets the same keys."""
+def _still_allowed(versions: Sequence[AllowedVersion], log: ReadLog) -> Iterable[Finding]:
+    """Whatever is older than the newest that is allowed boots, with the same keys. Without a time it is long ago."""
     held = [version for version in versions if version.allowed_now]
     started = sorted(
         held, key=lambda version: version.spans[-1].since.position if version.spans[-1].since else (-1, -1)
     )
+    limit = f"{log.superseded_after / 86_400:g} days"
     for version, after in pairwise(started):
         since = after.spans[-1].since
         block = since.block_number if since else 0
+        time = log.times.get(block)
+        late = time is None or log.at - time >= log.superseded_after
+        ago = "at a time that was not read" if time is None else f"{max(0, log.at - time) / 86_400:.1f} days ago"
         text = (
-            f"{version.title} {version.compose_hash.hex()[:16]} boots with the same keys since {after.title} in {block}"
+            f"{version.title} {version.compose_hash.hex()[:16]} boots with the same keys since {after.title} in "
+            f"{block}, {ago} ({limit} or more is long)"
         )
-        yield Finding(FindingKind.STILL_ALLOWED, text, version.compose_hash)
+        yield Finding(FindingKind.STILL_ALLOWED if late else FindingKind.LATELY_SUPERSEDED, text, version.compose_hash)

@@ -31,14 +31,23 @@ SHOWN_NOTES = {
     NoteKind.OTHER_EVENT,
 }
 _MEMBERS = {Subject.COMPOSE_HASH, Subject.DEVICE}
-FAILS = {FindingKind.DARK, FindingKind.ATTESTED_NOT_LOGGED, FindingKind.OPAQUE, FindingKind.INCOMPLETE}
+FAILS = {
+    FindingKind.DARK,
+    FindingKind.ATTESTED_NOT_LOGGED,
+    FindingKind.OPAQUE,
+    FindingKind.INCOMPLETE,
+    FindingKind.NOT_FROM_FACTORY,
+    FindingKind.NOT_REGISTERED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryReport:
     """All that the report shows. `devices` are names of machines by device id; `whose` says whose word the log is.
 
-    `texts` are published app-compose texts by their hashes, as far as they are at hand.
+    `texts` are published app-compose texts by their hashes, as far as they are at hand. `told_by` are the endpoints
+    that tell of each pending log, `unproved` the transactions (hashes) of which hash and sender are the word of
+    `named_by` though proofs were asked for, and why.
     """
 
     chain_id: int
@@ -54,6 +63,9 @@ class HistoryReport:
     open_questions: Sequence[str]
     devices: Mapping[bytes, str]
     texts: Mapping[bytes, str] = field(default_factory=dict)
+    told_by: Mapping[Log, Sequence[str]] = field(default_factory=dict)
+    unproved: Mapping[bytes, str] = field(default_factory=dict)
+    named_by: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -87,19 +99,17 @@ def history_text(report: HistoryReport, style: Style) -> str:
         f"  {'Block':<9} {'Time (UTC)':<16} {'Change':<28} {'Transaction':<11} By",
         "  " + style.rule()[: style.width - 2],
         *(_line(change, report, style) for change in changes(report)),
+        *_unproved_lines(report, style),
         *_pending_lines(report, style),
         "",
     ]
     for finding in report.publication.findings:
-        status = Status.FAIL if finding.kind in FAILS else Status.WARN
+        late = Status.PASS if finding.kind is FindingKind.LATELY_SUPERSEDED else Status.WARN
+        status = Status.FAIL if finding.kind in FAILS else late
         lines += bullet(style.mark(status), 6 if style.unicode else 4, f"{finding.kind}: {finding.text}", style)
     for note in history.noted(SHOWN_NOTES):
         text = f"block {note.log.block_number}: {note.kind}" + (f" ({note.text})" if note.text else "")
         lines += bullet(style.mark(Status.WARN), 6 if style.unicode else 4, text, style)
-    if report.registered is False:
-        lines += bullet(
-            style.mark(Status.WARN), 6 if style.unicode else 4, "this app is not registered at the KMS", style
-        )
     for name, reason in report.dissent:
         lines += bullet(style.mark(Status.WARN), 6 if style.unicode else 4, f"endpoint {name} {reason}", style)
     for question in report.open_questions:
@@ -140,7 +150,12 @@ def history_json(report: HistoryReport) -> dict[str, object]:
         ],
         "spans": [_span_json(span, report) for span in history.spans if span.subject is not Subject.COMPOSE_HASH],
         "pending": [
-            {"block": log.block_number, "depth": _depth(log, report), "transaction": _hex(log.transaction_hash)}
+            {
+                "block": log.block_number,
+                "depth": _depth(log, report),
+                "transaction": _hex(log.transaction_hash),
+                "told_by": list(report.told_by.get(log, ())),
+            }
             for log in report.pending
         ],
         "findings": [
@@ -179,6 +194,7 @@ def _moment_json(moment: Moment | None, report: HistoryReport) -> dict[str, obje
         "block": moment.block_number,
         "time": report.times.get(moment.block_number),
         "transaction": _hex(moment.transaction_hash),
+        "transaction_proved": report.proved and moment.transaction_hash not in report.unproved,
         "log_index": moment.log.log_index,
         "actor": None if moment.actor is None else _hex(moment.actor),
     }
@@ -228,13 +244,20 @@ def _line(change: Change, report: HistoryReport, style: Style) -> str:
     if change.dark:
         text = style.paint(text, "red")
     actor = "" if moment.actor is None else style.ellipsis(_hex(moment.actor), 10)
-    transaction = style.ellipsis(_hex(moment.transaction_hash), 11)
+    word = "*" if moment.transaction_hash in report.unproved else ""
+    transaction = style.ellipsis(_hex(moment.transaction_hash), 11 - len(word)) + word
     return f"  {moment.block_number:<9} {_time(moment.block_number, report)} {text} {transaction:<11} {actor}".rstrip()
 
 
 def _time(block: int, report: HistoryReport) -> str:
     seconds = report.times.get(block)
     return " " * 16 if seconds is None else datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _unproved_lines(report: HistoryReport, style: Style) -> Iterator[str]:
+    for reason in dict.fromkeys(report.unproved.values()):
+        text = f"* the transaction's hash and who sent it are as {report.named_by} says, and not proved: {reason}"
+        yield from paragraph(text, style)
 
 
 def _pending_lines(report: HistoryReport, style: Style) -> Iterator[str]:
@@ -251,7 +274,9 @@ def _pending_lines(report: HistoryReport, style: Style) -> Iterator[str]:
         line = f"  {log.block_number:<9} {_time(log.block_number, report)} {text} {transaction:<11}"
         yield f"{line} {_depth(log, report)} deep"
     if report.pending:
-        yield from paragraph("? is pending: its block is not final, and may be undone.", style)
+        told = sorted({name for log in report.pending for name in report.told_by.get(log, ())})
+        whose = f" It is as {', '.join(told)} say{'' if len(told) > 1 else 's'}." if told else ""
+        yield from paragraph(f"? is pending: its block is not final, and may be undone.{whose}", style)
 
 
 def _depth(log: Log, report: HistoryReport) -> int:

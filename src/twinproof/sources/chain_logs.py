@@ -53,12 +53,12 @@ def read_logs(
     return tuple(logs)
 
 
-def pending_logs(endpoint: Endpoint, wanted: LogFilter, above: int) -> tuple[Log, ...]:
-    """The logs of the blocks that are not final yet, which may vanish again. Raises Unavailable."""
+def pending_logs(endpoint: Endpoint, wanted: LogFilter, above: int) -> tuple[int, tuple[Log, ...]]:
+    """The newest block, and the logs of those that are not final yet, which may vanish again. Raises Unavailable."""
     head = header_at(endpoint, "latest")
     if head.number <= above:
-        return ()
-    return finished(LogScan(endpoint, wanted).chunks(above + 1, head.number))
+        return head.number, ()
+    return head.number, finished(LogScan(endpoint, wanted).chunks(above + 1, head.number))
 
 
 def first_block_with_code(endpoint: Endpoint, address: str, *, chain_id: int, end: int, cache: ChainCache) -> int:

@@ -163,9 +163,13 @@ class ChainReader:
         for endpoint in self.quorum.endpoints:
             self.cache.drop(ScanKey(self.quorum.check_chain_id(), endpoint.name, LogFilter((contract,))))
 
-    def proved(self, contract: bytes, slots: tuple[bytes, ...]) -> AccountProof:
-        """`eth_getProof` at the agreed block, from the first endpoint whose proof holds. Raises Unavailable."""
-        return self._first(lambda endpoint: account_proof(endpoint, contract, slots, self.agreement.block))
+    def proved(self, contract: bytes, slots: tuple[bytes, ...], *, at: Header | None = None) -> AccountProof:
+        """`eth_getProof` at the agreed block, or one that is agreed on too, from the first whose proof holds.
+
+        Raises Unavailable.
+        """
+        block = self.agreement.block if at is None else at
+        return self._first(lambda endpoint: account_proof(endpoint, contract, slots, block))
 
     def _proof(self, attested: Attested, end: Header) -> StateProof:
         return self._first(

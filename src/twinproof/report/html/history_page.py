@@ -239,7 +239,8 @@ def _change_row(change: Change, report: HistoryReport) -> ChangeRow:
 
 def _findings(report: HistoryReport) -> Iterator[Finding]:
     for finding in report.publication.findings:
-        yield Finding("fail" if finding.kind in FAILS else "warn", f"{finding.kind}: {finding.text}")
+        late = "pass" if finding.kind is FindingKind.LATELY_SUPERSEDED else "warn"
+        yield Finding("fail" if finding.kind in FAILS else late, f"{finding.kind}: {finding.text}")
     for note in report.history.noted(SHOWN_NOTES):
         text = f" ({note.text})" if note.text else ""
         yield Finding("warn", f"block {note.log.block_number}: {note.kind}{text}")
