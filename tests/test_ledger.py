@@ -176,3 +176,42 @@ def test_a_part_that_did_not_run_is_written_down_step_by_step_and_only_once() ->
     ]
     with pytest.raises(ValueError, match="ran twice"):
         ledger.not_checked("c", "again")
+
+
+def test_a_step_that_holds_is_written_like_a_line_of_one_step() -> None:
+    ledger, line = Ledger(PLAN), Ledger(PLAN)
+    ledger.holds("a")
+    ledger.holds("b", "1", "2", (("name", ("text", b"\x01")),))
+    with line.line("a"):
+        pass
+    with line.line("b") as entry:
+        entry.got, entry.expected = "1", "2"
+        entry.explain("name", "text", b"\x01")
+    assert ledger.checks() == line.checks()
+    with pytest.raises(ValueError, match="ran twice"):
+        ledger.holds("a")
+
+
+def test_adopted_checks_end_the_step_before_and_begin_the_one_after() -> None:
+    first = Ledger(PLAN)
+    with first.line("a") as line:
+        line.step("b")
+        line.got = "found"
+        line.step("c")
+    again = Ledger(PLAN)
+    with again.line("a") as line:
+        line.adopt(first.recorded(("b",)), "c")
+        raise Forged("no")
+    assert statuses(again) == {"a": "pass", "b": "pass", "c": "fail"}
+    assert again.checks()[1].got == "found"
+
+
+def test_nothing_is_adopted_for_a_step_that_ran() -> None:
+    first = Ledger(PLAN)
+    first.holds("a")
+    with pytest.raises(ValueError, match="ran twice"):
+        first.adopt(first.recorded(("a",)))
+    other = Ledger(PLAN)
+    other.holds("b")
+    with pytest.raises(ValueError, match="ran twice"), other.line("a") as line:
+        line.adopt({"b": other.recorded(("b",))["b"]}, "c")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from twinproof.errors import Forged, Malformed
 
 __all__ = ["check_signature", "load_point"]
 
-_ALGORITHM = ECDSA(SHA256())
+_ALGORITHM = ECDSA(Prehashed(SHA256()))
 _CURVE = SECP256R1()
 
 
@@ -23,10 +25,15 @@ def load_point(xy: bytes, what: str) -> EllipticCurvePublicKey:
         raise Malformed(f"the {what} is not a point of P-256", got=xy[:8].hex() + "...") from error
 
 
-def check_signature(key: EllipticCurvePublicKey, signature: bytes, message: bytes, what: str) -> None:
-    """`signature` is r || s (64 bytes). Raises Forged; r or s of zero or out of range never verifies."""
+def check_signature(key: EllipticCurvePublicKey, signature: bytes, message: bytes, what: str) -> bytes:
+    """`signature` is r || s (64 bytes); returns the SHA-256 that it signs.
+
+    Raises Forged; r or s of zero or out of range never verifies.
+    """
+    digest = hashlib.sha256(message).digest()
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     try:
-        key.verify(encode_dss_signature(r, s), message, _ALGORITHM)
+        key.verify(encode_dss_signature(r, s), digest, _ALGORITHM)
     except InvalidSignature as error:
         raise Forged(f"the signature of the {what} does not verify", where=what) from error
+    return digest

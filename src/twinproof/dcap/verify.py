@@ -12,8 +12,6 @@ Numbers follow Intel's quote verification; `plan` says what each step proves and
 
 from __future__ import annotations
 
-import hashlib
-
 from twinproof.dcap.appraisal import Appraisal
 from twinproof.dcap.certification import PCK_CHAIN_PEM, chain_pem, check_header
 from twinproof.dcap.chain_shape import INTEL, ChainShape
@@ -86,8 +84,8 @@ def appraise(
         line.step("dcap.certification_data")  # 3
         papers = papers_of(chain_pem(parsed, collateral), collateral, root, shape, memo)
         enclave, qe_level = _check_platform(parsed, papers, line, ledger, at=at, memo=memo)  # 4-13
-        check_signature(enclave.attestation_key(), parsed.signature, parsed.signed, "quote")  # 14
-        line.explain("signed bytes", f"0..{len(parsed.signed)}, sha256 ", hashlib.sha256(parsed.signed).digest())
+        digest = check_signature(enclave.attestation_key(), parsed.signature, parsed.signed, "quote")  # 14
+        line.explain("signed bytes", f"0..{len(parsed.signed)}, sha256 ", digest)
         return _check_tcb(parsed, papers, qe_level, line, ledger, memo=memo)  # 15-20
     return None
 

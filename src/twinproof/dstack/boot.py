@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,17 +24,13 @@ MAX_REPEATS = 64
 _STORAGE_FS = re.compile(r"[a-z][a-z0-9]{0,15}", re.ASCII)
 
 
-def _sized(*sizes: int) -> Callable[[Event], None]:
-    def check(event: Event) -> None:
-        if len(event.payload) not in sizes:
-            raise Malformed(
-                "wrong payload length",
-                where=f"event {event.event}",
-                got=f"{len(event.payload)} bytes",
-                expected=" or ".join(str(size) for size in sizes),
-            )
-
-    return check
+def _wrong_size(event: Event, sizes: tuple[int, ...]) -> Malformed:
+    return Malformed(
+        "wrong payload length",
+        where=f"event {event.event}",
+        got=f"{len(event.payload)} bytes",
+        expected=" or ".join(str(size) for size in sizes),
+    )
 
 
 def _storage_fs(event: Event) -> None:
@@ -49,27 +46,31 @@ def _gpu_attestation(event: Event) -> None:
     parse_object(event.payload, "event gpu-attestation")
 
 
-PAYLOADS: dict[str, Callable[[Event], None]] = {
-    "system-preparing": _sized(0),
-    "rootfs-hash": _sized(32),
-    "app-id": _sized(20),
-    "compose-hash": _sized(32),
-    "init-script-hash": _sized(32),
-    "gpu-policy-hash": _sized(32),
+SIZES: dict[str, tuple[int, ...]] = {
+    "system-preparing": (0,),
+    "rootfs-hash": (32,),
+    "app-id": (20,),
+    "compose-hash": (32,),
+    "init-script-hash": (32,),
+    "gpu-policy-hash": (32,),
+    "instance-id": (0, 20),
+    "boot-mr-done": (0,),
+    "mr-kms": (32,),
+    "os-image-hash": (32,),
+    "system-ready": (0,),
+}
+"""Of payloads whose form is their length, in bytes."""
+READERS: dict[str, Callable[[Event], None]] = {
     "gpu-attestation": _gpu_attestation,
-    "instance-id": _sized(0, 20),
-    "boot-mr-done": _sized(0),
-    "mr-kms": _sized(32),
-    "os-image-hash": _sized(32),
     "key-provider": _key_provider,
     "storage-fs": _storage_fs,
-    "system-ready": _sized(0),
 }
-BOOT_EVENT_NAMES = frozenset(PAYLOADS)
+BOOT_EVENT_NAMES = frozenset({*SIZES, *READERS})
 _REPEATING = {"init-script-hash": 5, "mr-kms": MAX_REPEATS}
 
 
-class _Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Place:
     """A name at its place in the order; `kms` places exist only when a KMS gave the keys."""
 
     name: str
@@ -190,13 +191,19 @@ def read_boot(log: EventLog) -> Boot:
 def _by_name(events: tuple[Event, ...]) -> dict[str, tuple[bytes, ...]]:
     found: dict[str, tuple[bytes, ...]] = {}
     for event in events:
-        if event.event not in PAYLOADS:
-            raise Malformed("unknown event before system-ready", where="event log", got=shown(event.event, 40))
-        earlier = found.get(event.event, ())
-        if len(earlier) >= _REPEATING.get(event.event, 1):
-            raise Contradiction(f"more than one {event.event} event before system-ready", where="event log")
-        PAYLOADS[event.event](event)
-        found[event.event] = (*earlier, event.payload)
+        name = event.event
+        earlier = found.get(name, ())
+        if earlier and len(earlier) >= _REPEATING.get(name, 1):
+            raise Contradiction(f"more than one {name} event before system-ready", where="event log")
+        sizes = SIZES.get(name)
+        if sizes is not None:
+            if len(event.payload) not in sizes:
+                raise _wrong_size(event, sizes)
+        elif name in READERS:
+            READERS[name](event)
+        else:
+            raise Malformed("unknown event before system-ready", where="event log", got=shown(name, 40))
+        found[name] = (*earlier, event.payload)
     return found
 
 

@@ -10,9 +10,12 @@ import hashlib
 from twinproof.dstack.event_log import EventLog
 from twinproof.errors import Malformed
 from twinproof.tdx.report import TdReport
-from twinproof.tdx.rtmr import replay
+from twinproof.tdx.rtmr import REGISTER_SIZE, replay
 
 __all__ = ["boottime_rtmr3", "mr_aggregated", "mr_image", "mr_key_provider", "mr_system"]
+
+
+_UNCONFIGURED = bytes(3 * REGISTER_SIZE)
 
 
 def _sha256(*parts: bytes) -> bytes:
@@ -41,7 +44,7 @@ def mr_aggregated(report: TdReport, rtmr3: bytes | None = None) -> bytes:
         report.rtmr1,
         report.rtmr2,
         report.rtmr3 if rtmr3 is None else rtmr3,
-        configuration if any(configuration) else b"",
+        configuration if configuration != _UNCONFIGURED else b"",
     )
 
 
