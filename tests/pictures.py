@@ -10,6 +10,8 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from browser import chromium, visiting
+from rechecked import served
+from told_app import publish, told_app
 from twinproof.cli.main import main
 from twinproof_devnet.world import World
 
@@ -30,6 +32,25 @@ def take() -> None:
             _picture(browser, report, "report-phone", 360, scheme="dark", height=760)
             _picture(browser, report, "chain", 1000, part=".chains")
             _picture(browser, tampered, "chain-tampered", 1000, part="figure")
+            _recheck(browser, world, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, told_app() as told, chromium() as browser:
+        page = Path(folder) / "history.html"
+        flags = ["--chain", told.chain.url, "--kms", "0x" + told.kms.address.hex(), "--no-cache", "--proof"]
+        flags += ["--published", str(publish(Path(folder) / "releases")), "--html", str(page)]
+        main(["history", "0x" + told.app.address.hex(), *flags])
+        _picture(browser, page, "history", 1000)
+
+
+def _recheck(browser: Browser, world: World, folder: Path) -> None:
+    """The pages over an empty archive: a re-check of one machine that answers, and one that does not."""
+    with (
+        served(world, folder, ["prod9", "http://127.0.0.1:9"]) as (url, token),
+        visiting(browser, f"{url}/recheck#token={token}", width=1000, offline=False) as visit,
+    ):
+        visit.page.click("#recheck-start")
+        visit.page.wait_for_selector("body[data-recheck=done]", state="attached")
+        visit.page.set_viewport_size({"width": 1000, "height": 460})
+        visit.page.screenshot(path=FOLDER / "recheck.png")
 
 
 def _tampered(text: str) -> str:

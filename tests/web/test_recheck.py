@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+import rechecked
 from browser import Visit, axe_source, chromium, picture, visiting
 from twinproof.cli.main import main
 from twinproof.sources.archive.store import Archive
@@ -69,22 +68,8 @@ class Served:
 
 @contextmanager
 def serving(world: World, folder: Path, instances: Sequence[str]) -> Iterator[Served]:
-    folder.mkdir(exist_ok=True)
-    archive = folder / "archive"
-    with Archive(str(archive), write=True):
-        pass
-    command = [sys.executable, "-m", "twinproof", "serve", str(archive), "--trust-root", str(world.root_path)]
-    command += ["--config", str(world.config_path), "--no-cache", "--timeout", "5"]
-    command += [part for name in instances for part in ("--instance", name)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            url = process.stdout.readline().strip().rstrip("/")
-            token = process.stderr.readline().strip().partition("#token=")[2] if instances else ""
-            yield Served(url, token, archive)
-        finally:
-            process.terminate()
+    with rechecked.served(world, folder, instances) as (url, token):
+        yield Served(url, token, folder / "archive")
 
 
 @pytest.fixture(scope="module")

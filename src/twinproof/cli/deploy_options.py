@@ -55,6 +55,7 @@ def add_deployments(parser: argparse.ArgumentParser) -> None:
     )
     verify = actions.add_parser("verify", help="hold every record against the chain and its evidence bundle")
     trusting(verify)
+    chain_options.html(verify)
     render = actions.add_parser("render", help="write DEPLOYMENTS.md and the README's cells from the records")
     render.add_argument("--check", action="store_true", help="write nothing; exit 4 unless the files are these texts")
     imported = actions.add_parser("import", help="say what is wrong with each row of a table that somebody wrote")

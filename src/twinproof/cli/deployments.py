@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twinproof.cli.chain_settings import with_flags
 from twinproof.cli.configuration import Configuration, policy_of, read_configuration
+from twinproof.cli.report_files import check_html, write_report
 from twinproof.cli.settings import roots_of
 from twinproof.deployments.anchor import Mined
 from twinproof.deployments.check import Assessment, assess, clock_findings, cross_check, replays
@@ -72,6 +73,7 @@ def _text(path: Path) -> str:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    check_html(arguments.html)
     folder = _top(arguments) / FOLDER
     found = read_records(folder)
     configuration = read_configuration(arguments.config)
@@ -89,10 +91,13 @@ def _verify(arguments: argparse.Namespace) -> int:
     crossed = cross_check(found.records)
     now = clock.now()
     nonces: dict[str, bytes] = {}
+    verdicts: dict[str, Verdict] = {}
     assessments = []
     for row in rows(found.records):
         record = row.record
         verdict, bundle = _verdict(folder, record, verifier)
+        if isinstance(verdict, Verdict):
+            verdicts[record.name] = verdict
         if isinstance(verdict, Verdict) and verdict.claims.statement is not None:
             nonces[record.name] = verdict.claims.statement.eat_nonce
         assessment = assess(
@@ -114,6 +119,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     replayed = replays(nonces, found.records)
     assessments = [replace(item, findings=item.findings + replayed.get(item.record.name, ())) for item in assessments]
     code = worst_exit_code([*(item.exit_code for item in assessments), *(error.exit_code for _, error in found.broken)])
+    if arguments.html is not None:
+        from twinproof.report.html.deployments_page import deployments_page
+
+        write_report("--html", arguments.html, deployments_page(assessments, found.broken, verdicts, now=now))
     if arguments.json:
         print(json.dumps(_json(assessments, found.broken, code), indent=1))
     else:

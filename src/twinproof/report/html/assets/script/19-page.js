@@ -82,6 +82,17 @@ function markRest(results, told, index) {
   }
 }
 
+// One line for an instance whose checks have no cells of their own.
+function markSum(results, index) {
+  const cell = document.getElementById(`browser-sum-${index}`);
+  if (!cell) return;
+  const failed = [...results].filter(([, { status }]) => status === FAIL).map(([id]) => id);
+  const repeated = [...results].filter(([, { status }]) => status !== NOT_CHECKED).length;
+  const rest = failed.length ? `NOT holding: ${failed.join(", ")}` : "all hold";
+  cell.dataset.status = failed.length ? FAIL : repeated ? PASS : NOT_CHECKED;
+  cell.textContent = `this browser: ${repeated} steps repeated, ${rest}`;
+}
+
 // What the table shows has to be what this page read out of the signed bytes itself.
 async function shownValues(cells, index, found, differences, count) {
   const values = comparable(found);
@@ -125,6 +136,7 @@ async function showResults(report, found) {
   for (const [index, one] of found.entries()) {
     take(one.ledger.results, report.instances[index].checks, index, `browser-${index}`);
     paintLinks(links(index), one.ledger.results);
+    markSum(one.ledger.results, index);
     markRest(one.ledger.results, report.instances[index].checks, index);
     await shownValues(cells(index), index, one, differences, count);
     await breathe();
