@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from browser import chromium, visiting
 from small_instance import AT, Instance, devnet_collateral
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,6 +130,17 @@ def test_the_demo_ends_with_the_path_of_a_report_that_is_there(demo: Demo) -> No
     report = Path(urlsplit(last).path).read_text(encoding="utf-8")
     assert "<h1>PROOF COMPLETE</h1>" in report
     assert "SIMULATED HARDWARE" in report
+
+
+def test_the_demos_report_verifies_itself_again_in_a_browser_without_a_network(demo: Demo) -> None:
+    address = demo.stdout.splitlines()[-1].rpartition(" ")[2]
+    with chromium() as browser, visiting(browser, address) as visit:
+        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+        assert "all hold, and it agrees with the report" in visit.page.inner_text("#browser-progress")
+        chain = visit.page.locator('[id^="browser-"][id$="-chain.compose_hash"]')
+        assert set(chain.all_text_contents()) == {"this browser: holds"}
+        assert [url.partition(":")[0] for url in visit.asked] == ["file"]
+        assert visit.said == []
 
 
 def test_a_world_that_is_kept_says_where_it_is_and_goes_on(demo: Demo) -> None:

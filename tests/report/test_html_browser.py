@@ -190,6 +190,15 @@ def test_dark_mode_is_dark(honest: str, opened: Callable[..., Visit]) -> None:
     picture(opened(honest, scheme="dark"), "report-dark")
 
 
+def test_printed_nothing_is_cut_off_and_no_button_is_left(honest: str, opened: Callable[..., Visit]) -> None:
+    visit = opened(honest)
+    visit.page.emulate_media(media="print")
+    assert visit.page.locator("button:visible").count() == 0
+    assert visit.page.locator("h1:visible").count() == 1
+    cut = "[...document.querySelectorAll('pre')].filter((node) => getComputedStyle(node).maxHeight !== 'none')"
+    assert visit.page.evaluate(f"{cut}.length") == 0
+
+
 def test_the_keyboard_reaches_everything_that_can_be_done(honest: str, opened: Callable[..., Visit]) -> None:
     visit = opened(honest)
     seen = []
