@@ -42,13 +42,13 @@ RANK = {
     "register_drift": 10,
     "comparison_chain": 10,
     "comparison": 11,
-    "report": 12,
+    "report": 13,
     "release": 11,
     "deployments": 12,
-    "sources": 13,
-    "cli": 15,
-    "web": 14,
-    "conformance": 16,
+    "sources": 14,
+    "cli": 16,
+    "web": 15,
+    "conformance": 17,
 }
 EDGES = {"sources", "cli", "web", "conformance"}
 WORLD = {
