@@ -21,6 +21,7 @@ from twinproof.evidence.bundle import bundle_to_json, parse_bundle
 from twinproof.evidence.evidence import Evidence
 from twinproof.policy import Pins, Policy
 from twinproof.report.chain_text import chain_row, chain_sentence
+from twinproof.report.outcome import headline_text
 from twinproof.report.proof_text import proof_text
 from twinproof.verdict import Status
 
@@ -62,6 +63,7 @@ def test_two_instances_that_the_contract_allows_are_settled() -> None:
     proof = chained()
     assert (proof.outcome, open_reasons(proof)) == (Outcome.COMPLETE, set())
     assert [chain_row(verdict) for verdict in proof.verdicts] == ["yes, added in block 20"] * 2
+    assert "\nPROOF COMPLETE\n" in proof_text(proof, proof.verdicts, now=AT)
     sentence = chain_sentence(proof.verdicts)
     assert sentence.startswith("Its compose hash is allowed in public; proved at a final block: 3 endpoints agree on")
     assert "block 64 of chain 31337. It was added in block 20 by transaction 0x" in sentence
@@ -86,6 +88,15 @@ def test_a_transaction_that_is_not_proved_is_not_quoted_as_if_it_were() -> None:
     assert SENDER.hex() not in sentence
 
 
+def test_a_proof_that_no_chain_settled_cannot_be_read_as_if_one_had() -> None:
+    """One endpoint's word, or a chain that could not be read, is not shown in the first line either."""
+    first, second = chained().verdicts
+    assert second.claims.chain is not None
+    word = replace(second, claims=second.claims._replace(chain=replace(second.claims.chain, settled=False)))
+    assert headline_text(compare([first, second]), ()) == "PROOF COMPLETE"
+    assert headline_text(compare([first, word]), ()) == "PROOF COMPLETE, CHAIN NOT SHOWN"
+
+
 def test_without_a_chain_a_complete_proof_says_so_right_under_itself() -> None:
     judges = verifier()
     proof = compare([judges.verify(instance.evidence()) for instance in twins()])
@@ -93,7 +104,10 @@ def test_without_a_chain_a_complete_proof_says_so_right_under_itself() -> None:
     assert proof.complete
     assert open_reasons(proof) == {"no chain was asked (--chain)"}
     assert "Not shown: that this code was allowed in public (no chain was asked" in " ".join(text.split())
-    assert text.index("\nPROOF COMPLETE\n") < text.index("Not shown: that") < text.index("Not checked:")
+    assert "PROOF COMPLETE\n" not in text
+    assert (
+        text.index("\nPROOF COMPLETE, CHAIN NOT SHOWN\n") < text.index("Not shown: that") < text.index("Not checked:")
+    )
 
 
 def test_a_machine_that_the_contract_does_not_allow_leaves_no_proof() -> None:

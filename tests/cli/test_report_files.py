@@ -40,7 +40,7 @@ def test_a_comparison_writes_its_page_and_prints_what_it_always_prints(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["outcome"] == "PROOF COMPLETE"
     assert captured.err == f"twinproof: wrote {page}\n"
-    assert "<h1>PROOF COMPLETE</h1>" in page.read_text(encoding="utf-8")
+    assert "<h1>PROOF COMPLETE, CHAIN NOT SHOWN</h1>" in page.read_text(encoding="utf-8")
 
 
 def test_one_verdict_writes_its_page(files: list[str], tmp_path: Path) -> None:

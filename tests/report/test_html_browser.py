@@ -74,7 +74,7 @@ def test_an_honest_report_verifies_itself_again_without_a_network(honest: str, o
     visit = opened(honest)
     assert AGREES in conclusion(visit)
     assert red_edges(visit) == red_edges(visit, 1) == set()
-    assert visit.page.inner_text("h1") == "PROOF COMPLETE"
+    assert visit.page.inner_text("h1") == "PROOF COMPLETE, CHAIN NOT SHOWN"
     assert visit.page.locator(".simulated").count() == 1
     assert visit.said == []
     assert [url.partition(":")[0] for url in visit.asked] == ["file"]
@@ -234,7 +234,7 @@ def test_without_javascript_the_report_is_readable_and_says_what_is_missing(
     path = tmp_path / "report.html"
     path.write_text(honest, encoding="utf-8")
     with visiting(browser, path.as_uri(), javascript=False) as visit:
-        assert visit.page.inner_text("h1") == "PROOF COMPLETE"
+        assert visit.page.inner_text("h1") == "PROOF COMPLETE, CHAIN NOT SHOWN"
         assert "needs JavaScript" in conclusion(visit)
         assert visit.page.locator("button:visible").count() == 0
 

@@ -10,7 +10,7 @@ from twinproof.report.side_by_side import Named
 from twinproof.report.verdict_text import time_text
 from twinproof.verdict import Status
 
-__all__ = ["Failure", "outcome_text", "proof_sentence"]
+__all__ = ["Failure", "headline_text", "outcome_text", "proof_sentence"]
 
 Failure = tuple[str, TwinproofError]
 
@@ -20,6 +20,15 @@ def outcome_text(proof: Proof | None, failures: Sequence[Failure]) -> str:
     if proof is not None and (not failures or proof.outcome is Outcome.NOT_GENUINE):
         return proof.outcome.value
     return "NOT PROVED: THE EVIDENCE IS INCOMPLETE"
+
+
+def headline_text(proof: Proof | None, failures: Sequence[Failure]) -> str:
+    """The same as the first line for people: nobody may read into it that a chain allowed the code, if none did."""
+    text = outcome_text(proof, failures)
+    if proof is None or failures or not proof.complete:
+        return text
+    settled = all(verdict.claims.chain is not None and verdict.claims.chain.settled for verdict in proof.verdicts)
+    return text if settled else f"{text}, CHAIN NOT SHOWN"
 
 
 def proof_sentence(proof: Proof, named: Named) -> str:

@@ -8,7 +8,7 @@ from twinproof.comparison import Proof
 from twinproof.names import short_source
 from twinproof.report.chain_text import chain_sentence
 from twinproof.report.layout import bullet, marked, paragraph, shorten, table
-from twinproof.report.outcome import Failure, outcome_text, proof_sentence
+from twinproof.report.outcome import Failure, headline_text, outcome_text, proof_sentence
 from twinproof.report.side_by_side import Named, expected_differences, having, open_checks, rows, titles
 from twinproof.report.style import PLAIN, Style
 from twinproof.report.verdict_text import (
@@ -101,7 +101,7 @@ def _verdict(proof: Proof | None, failures: Sequence[Failure], named: Named, now
         lines.append(style.paint(outcome_text(proof, failures), "bold", "red"))
     else:
         colour = "green" if proof.complete else "yellow" if proof.exit_code == 0 else "red"
-        lines.append(style.paint(proof.outcome.value, "bold", colour))
+        lines.append(style.paint(headline_text(proof, failures), "bold", colour))
         lines += paragraph(shorten(proof_sentence(proof, named), style), style)
         if proof.exit_code == 0:
             lines += paragraph(shorten(chain_sentence(proof.verdicts), style), style)

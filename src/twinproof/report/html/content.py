@@ -13,7 +13,7 @@ from twinproof.evidence.carrier import unpack
 from twinproof.report.html.compose_lines import Line, compose_lines
 from twinproof.report.html.embedded import bundle_file
 from twinproof.report.html.graph import Drawing, draw
-from twinproof.report.outcome import Failure, outcome_text, proof_sentence
+from twinproof.report.outcome import Failure, headline_text, proof_sentence
 from twinproof.report.side_by_side import Named, expected_differences, open_checks, rows, titles
 from twinproof.report.style import Style
 from twinproof.report.verdict_text import age_lines, channel_lines, time_text, verdict_sentence
@@ -172,7 +172,7 @@ def _verdict(
             "good" if verdict.fresh and verdict.accepted else _tone(verdict.exit_code),
             (f"{first}."),
         )
-    outcome = outcome_text(proof, failures)
+    outcome = headline_text(proof, failures)
     if proof is None or failures:
         return outcome, "bad", "Not every instance gave evidence, so nothing is proved about all of them."
     return outcome, "good" if proof.complete else _tone(proof.exit_code), proof_sentence(proof, named)
