@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import rlp
 from eth_account import Account
 
 from twinproof.keccak import keccak256
+
+sys.setrecursionlimit(min(sys.getrecursionlimit(), 1000))  # py_ecc raises it: JSON would end the process
 
 __all__ = ["KEY", "SENDER", "deposit_json", "raw_deposit", "signed", "signed_json"]
 

@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import secrets
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -181,3 +183,13 @@ def test_a_password_keeps_its_spaces_and_letters(tmp_path: Path, ending: str) ->
     path.write_bytes(f" pässword {ending}".encode())
     path.chmod(0o600)
     assert read_password(str(path)) == " pässword "
+
+
+def test_signing_leaves_the_depth_of_this_process_as_it_was(tmp_path: Path, file: Path) -> None:
+    """A text of brackets from an endpoint would otherwise end it without a word."""
+    code = (
+        "import sys; before = sys.getrecursionlimit()\n"
+        "from twinproof.sources.signing_key import key_from_file\n"
+        f"key_from_file({str(file)!r}); sys.exit(sys.getrecursionlimit() != before)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

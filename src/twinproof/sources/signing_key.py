@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Never
 
@@ -186,8 +187,11 @@ def _refuse(what: str, where: str, expected: str) -> Never:
 
 
 def _library(where: str) -> type[Account]:
+    limit = sys.getrecursionlimit()
     try:
         from eth_account import Account  # noqa: PLC0415  (an optional dependency, and not a fast one)
     except ImportError as error:
         raise UsageError("eth-account is not installed", where=where, hint=INSTALL) from error
+    finally:
+        sys.setrecursionlimit(limit)  # py_ecc raises it, and a JSON text of brackets would then end this process
     return Account
