@@ -9,10 +9,11 @@ SOURCES := src enclave/src tests bench
 
 setup: $(READY)
 
-# One locked install: hashes of every package, then this repository itself without touching the network again.
+# One locked install: hashes of every package, and nothing beside the lock (--no-deps: to a requirement with an extra, pip
+# would prefer a version newer than the locked one, and then refuse it), then this repository itself without the network.
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -51,7 +52,7 @@ conformance: setup
 # A coverage-guided fuzzer over every reader of untrusted bytes, SECONDS each; the bounded run is part of `make check`.
 SECONDS ?= 60
 fuzz: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
 	$(BIN)/python tests/fuzz/longer.py --seconds $(SECONDS) $(TARGETS)
 
 lint: setup
