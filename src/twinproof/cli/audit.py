@@ -134,8 +134,9 @@ def _count(audit: Audit, result: Audited) -> None:
         audit.worse += then.exit_code != 3 and now.exit_code == 3
         if len(audit.changed) < MOST_NAMED:
             words = f"exit {then.exit_code} then, {now.exit_code} now"
+            why = f"{words}: {', '.join(now.failed or then.failed)}"
             audit.changed.append(
-                Problem(result.number, result.source, f"{words}: {', '.join(now.failed or then.failed)}")
+                Problem(result.number, result.source, f"{why} (hint: {result.hint})" if result.hint else why)
             )
     if now.exit_code == 0:
         line = audit.versions.get(now.version)

@@ -38,6 +38,8 @@ class Audited:
     broken: str = ""
     then: Summary | None = None
     now: Summary | None = None
+    hint: str = ""
+    """Of what fails now, the mistake that people really make."""
 
     @property
     def changed(self) -> bool:
@@ -68,7 +70,9 @@ def _audited(task: Task, verifier: Verifier) -> Audited:
         if task.packed.indexed != (then.at, then.version, then.device_id, then.exit_code):
             return Audited(entry.number, said, broken="the index says something else than the entry")
         evidence = parse_bundle(task.packed.text(dict(task.shared)))
-        return Audited(entry.number, said, then=then, now=summary_of(verifier.verify(evidence)))
+        verdict = verifier.verify(evidence)
+        hint = next((check.hint for check in verdict.failures if check.hint), "")
+        return Audited(entry.number, said, then=then, now=summary_of(verdict), hint=hint)
     except TwinproofError as error:
         return Audited(entry.number, said, broken=shown(str(error), 1000))
     except (ValueError, TypeError, KeyError) as error:  # a summary that somebody wrote anew, with a fitting chain

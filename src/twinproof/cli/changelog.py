@@ -24,7 +24,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         path = git.top / "CHANGELOG.md"
         if not path.is_file() or path.read_bytes() != text.encode():
-            raise Refused("CHANGELOG.md is not what the commits say", hint="`twinproof bump` writes it")
+            raise Refused(
+                "CHANGELOG.md is not what the commits say",
+                where=str(path),
+                hint="`twinproof bump` writes it with each version; until the first one it may be written by hand",
+            )
         return 0
     print(text, end="")
     return 0

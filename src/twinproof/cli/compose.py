@@ -49,14 +49,17 @@ def _hash(arguments: argparse.Namespace) -> int:
 def _write(path: Path, rendered: RenderedCompose) -> None:
     """The artefact of a version never changes: another text under the same name is refused."""
     data = rendered.text.encode()
-    if path.exists():
-        if path.read_bytes() != data:
-            raise Refused(
-                "this file holds another app-compose text", where=str(path), hint="a released version never changes"
-            )
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    try:
+        if path.exists():
+            if path.read_bytes() != data:
+                raise Refused(
+                    "this file holds another app-compose text", where=str(path), hint="a released version never changes"
+                )
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror or error}", where=f"--output {path}") from error
     print(f"twinproof: wrote {path}", file=sys.stderr)
 
 

@@ -9,9 +9,11 @@ import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from textwrap import wrap
 
 from twinproof.cli.chain_settings import with_flags
 from twinproof.cli.configuration import Configuration, policy_of, read_configuration
+from twinproof.cli.output import style_of
 from twinproof.cli.report_files import check_html, write_report
 from twinproof.cli.settings import roots_of
 from twinproof.deployments.anchor import Mined
@@ -39,6 +41,8 @@ from twinproof.verifier import Verdict, Verifier
 from twinproof.wire import shown
 
 __all__ = ["run"]
+
+_INDENT = " " * 13
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,7 +131,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(json.dumps(_json(assessments, found.broken, code), indent=1))
     else:
         for name, error in found.broken:
-            print(f"FALSE        {name}: {shown(str(error), 300)}")
+            print("\n".join(_wrapped(f"FALSE        {name}: {shown(str(error), 300)}", indent="")))
         for assessment in assessments:
             print("\n".join(_lines(assessment)))
         _summary(assessments, len(found.broken))
@@ -256,9 +260,17 @@ def _lines(item: Assessment) -> list[str]:
     word = "FALSE" if item.findings else "NOT CHECKED" if item.unchecked else "true"
     outcome = "" if item.record.failure is None else " (failed)"
     lines = [f"{word:<12} {item.record.name}{outcome}"]
-    lines += [f"             {shown(str(finding), 400)}" for finding in item.findings]
-    lines += [f"             not checked: {shown(text, 400)}" for text in item.unchecked]
+    for finding in item.findings:
+        lines += _wrapped(shown(str(finding), 400))
+    for hint in dict.fromkeys(finding.hint for finding in item.findings if finding.hint):
+        lines += _wrapped(f"hint: {hint}")
+    for text in item.unchecked:
+        lines += _wrapped(f"not checked: {shown(text, 400)}")
     return lines
+
+
+def _wrapped(text: str, indent: str = _INDENT) -> list[str]:
+    return wrap(text, style_of().width, initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False)
 
 
 def _summary(items: list[Assessment], broken: int) -> None:
@@ -281,7 +293,12 @@ def _json(items: list[Assessment], broken: tuple[tuple[str, TwinproofError], ...
                 "status": item.record.outcome.value,
                 "true": item.holds,
                 "findings": [
-                    {"fact": finding.fact, "recorded": finding.recorded, "found": finding.found}
+                    {
+                        "fact": finding.fact,
+                        "recorded": finding.recorded,
+                        "found": finding.found,
+                        "hint": finding.hint,
+                    }
                     for finding in item.findings
                 ],
                 "not_checked": list(item.unchecked),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from twinproof.cli.judging_options import judging
+from twinproof.cli.judging_options import judging, reporting
 
 __all__ = ["add_compare", "add_inspect", "add_key", "add_verify", "add_watch"]
 
@@ -16,6 +16,7 @@ TARGET_HELP = (
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", metavar="URL|FILE", nargs="+", help=f"two or more of: {TARGET_HELP}")
+    reporting(parser)
     judging(parser)
 
 
@@ -29,6 +30,7 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
         "of output for each, in order; nothing is fetched",
     )
     batch.add_argument("--jobs", metavar="N", type=int, help="worker processes of --batch (default: one per CPU)")
+    reporting(parser)
     judging(parser)
 
 

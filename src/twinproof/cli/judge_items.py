@@ -64,7 +64,8 @@ class Judge:
             line = verdict_json(item.name, verdict) if style is None else verdict_line(item.name, verdict, style)
             return Judged(verdict.exit_code, line)
         except UsageError as error:  # one item of many: the command was not wrong
-            return self.failed(item, Unavailable(error.what, where=error.where, got=error.got, expected=error.expected))
+            told = {"where": error.where, "got": error.got, "expected": error.expected, "hint": error.hint}
+            return self.failed(item, Unavailable(error.what, **told))
         except TwinproofError as error:
             return self.failed(item, error)
         except MemoryError:

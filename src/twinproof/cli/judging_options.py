@@ -7,7 +7,7 @@ import argparse
 from twinproof.cli import chain_options
 from twinproof.cli.summary_signing import add_signing_flags
 
-__all__ = ["deployed", "judging", "offline", "requests", "trusting"]
+__all__ = ["deployed", "judging", "offline", "reporting", "requests", "trusting"]
 
 _WITHOUT: dict[str, object] = {
     "at": None,
@@ -27,27 +27,10 @@ _WITHOUT: dict[str, object] = {
 
 
 def judging(parser: argparse.ArgumentParser) -> None:
-    """Of `verify`, `compare` and `watch`: all of them."""
+    """Of `verify`, `compare` and `watch`: what to trust and to expect, and how to ask."""
     parser.add_argument(
         "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
     )
-    parser.add_argument("--explain", action="store_true", help="show the exact bytes that were hashed and compared")
-    parser.add_argument(
-        "--html",
-        metavar="FILE",
-        help="also write a page that needs no network, carries the evidence and verifies itself again in a browser",
-    )
-    parser.add_argument("--junit", metavar="FILE", help="also write the checks as JUnit XML, for CI")
-    parser.add_argument(
-        "--sarif", metavar="FILE", help="also write what failed and warned as SARIF, a rule per check id"
-    )
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "vsa"),
-        help="what to print: text (default), json (as --json), or vsa, an in-toto Statement with a SLSA Verification "
-        "Summary",
-    )
-    add_signing_flags(parser)
     trust = parser.add_argument_group("what to trust")
     _trust_root(trust)
     trust.add_argument(
@@ -85,7 +68,8 @@ def judging(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         action="append",
         default=[],
-        help="fail (exit 4) when these were not checked: image, compose_hash, version, git_sha, app_id, kms_root, "
+        help="fail (exit 4; 5 where it could not be asked) when these were not checked: image, compose_hash, version, "
+        "git_sha, app_id, kms_root, "
         "chain, fresh, machine, clock, advisories, tcb_evaluation, collateral_age, statement_age, or any check id",
     )
     _policy(wanted)
@@ -127,6 +111,27 @@ def judging(parser: argparse.ArgumentParser) -> None:
     chain = parser.add_argument_group("the chain")
     chain_options.endpoints(chain)
     chain_options.proof(chain)
+
+
+def reporting(parser: argparse.ArgumentParser) -> None:
+    """Of `verify` and `compare`: in which forms they say what they found, and who signs it."""
+    parser.add_argument("--explain", action="store_true", help="show the exact bytes that were hashed and compared")
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="also write a page that needs no network, carries the evidence and verifies itself again in a browser",
+    )
+    parser.add_argument("--junit", metavar="FILE", help="also write the checks as JUnit XML, for CI")
+    parser.add_argument(
+        "--sarif", metavar="FILE", help="also write what failed and warned as SARIF, a rule per check id"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "vsa"),
+        help="what to print: text (default), json (as --json), or vsa, an in-toto Statement with a SLSA Verification "
+        "Summary",
+    )
+    add_signing_flags(parser)
 
 
 def offline(parser: argparse.ArgumentParser) -> None:

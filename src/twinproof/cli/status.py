@@ -12,6 +12,7 @@ from twinproof.cli.collect import collect
 from twinproof.cli.configuration import Configuration, read_configuration
 from twinproof.cli.deploy_setup import API_KEY, chain_of, cloud_of, known_app_id, machines_of
 from twinproof.cli.deployment import judged
+from twinproof.cli.output import style_of
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.deployments.plan import existing_cvm, node_of
 from twinproof.deployments.record import Record
@@ -19,6 +20,7 @@ from twinproof.deployments.standing import Standing, rows
 from twinproof.deployments.status import MachineStatus
 from twinproof.errors import TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.policy import Machine, Pins
+from twinproof.report.layout import bullet
 from twinproof.sources.chain_writer import ChainWriter, allow_compose_hash
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.deployment_records import FOLDER, read_records
@@ -160,7 +162,9 @@ def _lines(item: MachineStatus) -> list[str]:
         + (f"  v{record.version}" if record else ""),
         f"  allowed   hash {_word(item.hash_allowed)}, device {_word(item.device_allowed)}",
     ]
-    return lines + [f"  - {shown(text, 300)}" for text, _ in item.problems]
+    for text, _ in item.problems:
+        lines += bullet("-", 1, shown(text, 300), style_of())
+    return lines
 
 
 def _word(value: bool | TwinproofError | None) -> str:

@@ -19,7 +19,6 @@ from twinproof.cli.archive_keep import keep
 from twinproof.cli.compare import Asked, ask_all
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
-from twinproof.cli.summary_signing import given_signing_flags
 from twinproof.comparison import required_comparisons
 from twinproof.errors import TwinproofError, UsageError
 from twinproof.report.outcome import outcome_text
@@ -52,16 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("nothing to compare", got="1 target", expected="at least 2")
     if not arguments.interval >= SHORTEST:
         raise UsageError("too short an interval", where="--interval", got=f"{arguments.interval}", expected="1 or more")
-    for given, flag in (
-        (arguments.explain, "--explain"),
-        (arguments.html, "--html"),
-        (arguments.junit, "--junit"),
-        (arguments.sarif, "--sarif"),
-        (arguments.format, "--format"),
-        *((True, flag) for flag in given_signing_flags(arguments)),
-    ):
-        if given:
-            raise UsageError(f"watch prints one line per round, so it knows no {flag}", where="twinproof watch")
     settings = read_settings(arguments)
     required = required_comparisons(settings.required_comparisons)
     notices = _notices(arguments)

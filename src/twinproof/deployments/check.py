@@ -27,6 +27,7 @@ class Finding:
     fact: str
     recorded: str
     found: str
+    hint: str = ""
 
     def __str__(self) -> str:
         said = f"{self.fact}: the record says {self.recorded}, " if self.recorded else f"{self.fact}: "
@@ -69,10 +70,10 @@ def assess(
     codes: set[int] = set()
     for part, given in (("onchain", mined), ("attested", verdict)):
         if isinstance(given, TwinproofError) and given.exit_code in _FALSE:
-            findings.append(Finding(part, "", str(given)))
+            findings.append(Finding(part, "", str(given), given.hint))
             codes.add(given.exit_code)
         elif isinstance(given, TwinproofError):
-            unchecked.append(f"{part}: {given}")
+            unchecked.append(f"{part}: {given}" + (f" (hint: {given.hint})" if given.hint else ""))
             codes.add(given.exit_code)
         elif given is None and (record.anchor if part == "onchain" else record.attested) is not None:
             unchecked.append(f"{part}: nothing to hold it against")
@@ -105,7 +106,7 @@ def _evidence(record: Record, verdict: Verdict, bundle: bytes, proof: bytes) -> 
     try:
         machine, found = attested_of(verdict, bundle=bundle, proof=proof)
     except TwinproofError as error:
-        return [Finding("attested", "", str(error))]
+        return [Finding("attested", "", str(error), error.hint)]
     findings = _differences("attested", record.attested, found)
     statement = verdict.claims.statement
     for fact, said, shown in (

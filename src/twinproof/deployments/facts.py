@@ -130,7 +130,8 @@ def _claims(verdict: Verdict) -> tuple[Platform, Software, Statement]:
     claims = verdict.claims
     if not verdict.accepted or claims.platform is None or claims.software is None or claims.statement is None:
         failures = ", ".join(check.id for check in verdict.failures) or "not everything was shown"
-        raise Refused("what was not proved is not recorded", where=verdict.name, got=failures)
+        hint = next((check.hint for check in verdict.failures if check.hint), "")
+        raise Refused("what was not proved is not recorded", where=verdict.name, got=failures, hint=hint)
     if not verdict.fresh:
         raise Refused("not an answer to a fresh nonce", where=verdict.name, got=verdict.check("policy.fresh").reason)
     return claims.platform, claims.software, claims.statement

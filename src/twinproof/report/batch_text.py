@@ -25,7 +25,8 @@ def verdict_line(name: str, verdict: Verdict, style: Style) -> str:
     if failures:
         first = failures[0]
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        text += f"  {first.id}: {shorten(first.reason, style)}{more}"
+        hint = f" (hint: {first.hint})" if first.hint else ""
+        text += f"  {first.id}: {shorten(first.reason, style)}{more}{hint}"
     return _line(Status.PASS if verdict.accepted else Status.FAIL, text, style)
 
 
