@@ -19,6 +19,7 @@ from twinproof.report.verdict_text import time_text
 __all__ = ["history_page"]
 
 _TONES = {True: "good", False: "bad", None: "warn"}
+_SUPERSEDED = (FindingKind.STILL_ALLOWED, FindingKind.LATELY_SUPERSEDED)
 _OUTCOMES = {True: "EVERY VERSION IS PUBLISHED", False: "NOT EVERY VERSION IS PUBLISHED", None: "CANNOT BE TOLD"}
 
 
@@ -200,7 +201,8 @@ def _standing(
     if span.until is not None:
         return "info", "no longer allowed"
     superseded = any(
-        finding.compose_hash == version.compose_hash for finding in report.publication.of(FindingKind.STILL_ALLOWED)
+        finding.compose_hash == version.compose_hash and finding.kind in _SUPERSEDED
+        for finding in report.publication.findings
     )
     return ("warn", "replaced, still allowed") if superseded and after is not None else ("pass", "allowed")
 
