@@ -99,18 +99,18 @@ def _mr_config(vm_config: str | None) -> str | None:
         return None
 
 
-def tool_block(verdicts: Sequence[Verdict], titles: Sequence[str], checks: Sequence[Check]) -> Block:
-    """What the tool found: statuses by check id, of each instance and between them."""
+def tool_block(verdicts: Sequence[Verdict], titles: Sequence[str], checks: Sequence[Check], outcome: str) -> Block:
+    """What the tool found: the outcome, and statuses by check id, of each instance and between them."""
     return json_block(
         "report",
         {
+            "outcome": outcome,
             "checks": {check.id: check.status.value for check in checks},
             "instances": [
                 {
                     "title": title,
                     "at": verdict.at,
                     "root": verdict.root.der.hex(),
-                    "fingerprint": verdict.root.fingerprint,
                     "checks": {check.id: check.status.value for check in verdict.checks},
                 }
                 for title, verdict in zip(titles, verdicts, strict=True)

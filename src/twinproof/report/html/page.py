@@ -74,7 +74,7 @@ def html_report(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequ
     environment()
     content = content_of(proof, verdicts, failures, now=now)
     checks = proof.checks if proof is not None else ()
-    blocks = [*evidence_blocks(verdicts), tool_block(verdicts, titles(verdicts), checks)]
+    blocks = [*evidence_blocks(verdicts), tool_block(verdicts, titles(verdicts), checks, content.outcome)]
     return render_page("report.html.jinja", content, blocks, width=WIDTH, height=HEIGHT)
 
 

@@ -146,17 +146,19 @@ async function showResults(report, found) {
     await checkHistory(report.history, ledger);
     showHistory(ledger.results, differences, count);
   }
-  if (found.length > 1 && Object.keys(report.checks).length) {
+  if (found.length > 1 && (Object.keys(report.checks).length || headline() === COMPLETE)) {
     const ledger = new Ledger();
     await checkBetween(found, ledger);
     take(ledger.results, report.checks, null, "browser-all");
   }
-  conclude(report, count.repeated, count.failed, differences);
+  if (!report.history) differences.push(...headlineDoubts(report, found, count.failed));
+  const roots = (await Promise.all(report.instances.map(({ root }) => digest("SHA-256", unhex(root))))).map(hex);
+  conclude(report, count, differences, roots.every((root) => root === INTEL_ROOT_SHA256));
 }
 
 function progress(text) { document.getElementById("browser-progress").textContent = text; }
 
-function conclude(report, repeated, failed, differences) {
+function conclude(report, { repeated, failed }, differences, intel) {
   const box = document.getElementById("browser-result"), list = document.getElementById("browser-differences");
   list.replaceChildren(...differences.map(({ id, index, reason }) => {
     const item = document.createElement("li");
@@ -166,10 +168,10 @@ function conclude(report, repeated, failed, differences) {
   }));
   box.dataset.status = differences.length || failed ? FAIL : PASS;
   box.dataset.done = "yes";
-  const intel = report.instances.every(({ fingerprint }) => fingerprint === INTEL_ROOT_SHA256);
+  dispute(differences);
   const under = intel ? "under the Intel SGX Root CA" : "under a root that is NOT Intel's";
   const root = report.instances.length ? under : "of the proofs and texts inside";
-  if (!repeated && !failed) {
+  if (!repeated && !failed && !differences.length) {
     box.dataset.status = NOT_CHECKED;
     return progress("Nothing in this file can be verified by a browser: no proof is inside. All of it is the tool's word.");
   }
