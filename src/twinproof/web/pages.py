@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
@@ -52,6 +51,10 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+MOST_AHEAD = 300
+"""Seconds that another machine's clock may be ahead of this one's."""
+PROVED, FAILED, NO_RECENT_PROOF = "proved", "failed", "no recent proof"
+_TONES = {PROVED: "#0b6b35", FAILED: "#b01020", NO_RECENT_PROOF: "#5c6570"}
 OUTCOMES = {0: ("pass", "accepted"), 3: ("fail", "NOT GENUINE"), 4: ("fail", "not as wanted")}
 
 
@@ -68,6 +71,21 @@ class Site:
     clock: Callable[[], int]
     recheck: Recheck | None = None
     histories: Callable[[], tuple[HistoryFile, ...]] = tuple
+
+
+class _Summary(NamedTuple):
+    """What the overview says of an archive with this head: entries are only appended, so a head has one answer.
+
+    `machines` are the newest entries with their exit codes now. `newest` is the latest of their times, `last` the
+    latest of those that are accepted now.
+    """
+
+    head: str
+    total: int
+    machines: list[tuple[Entry, int]]
+    versions: list[lookup.VersionSpan]
+    newest: int | None
+    last: int | None
 
 
 @cache
@@ -129,38 +147,64 @@ class _Pages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._summed: tuple[str, list[Entry], list[lookup.VersionSpan], int, int | None] | None = None
-        """What the overview says of the archive with this head: entries are only appended, so a head has one answer."""
+        self._summed: _Summary | None = None
         self._ran: tuple[str, list[lookup.Run]] | None = None
         self._judged: dict[int, Verdict] = {}
 
     def overview(self, request: Request) -> Response:
         with self._archive() as archive:
-            head = archive.head
-            if self._summed is None or self._summed[0] != head:
-                found = (lookup.newest_per_machine(archive), lookup.versions(archive)[:PER_PAGE])
-                self._summed = (head, *found, len(archive), lookup.newest_accepted(archive))
-            _, machines, spans, total, last = self._summed
+            found = self._summary(archive)
+        standing = self._standing(found)
         document = {
-            "entries": total,
-            "head": head,
-            "last_proof": last,
-            "stale": self._stale(last),
-            "machines": [_plain(entry) for entry in machines],
-            "versions": [asdict(span) for span in spans],
+            "entries": found.total,
+            "head": found.head,
+            "standing": standing,
+            "last_proof": found.last,
+            "stale": self._stale(found.last),
+            "machines": [{**_plain(entry), "exit_code_now": now} for entry, now in found.machines],
+            "versions": [asdict(span) for span in found.versions],
         }
         return self._page(
             request,
             "overview.html.jinja",
             document,
-            machines=machines,
-            spans=spans,
-            timeline=_spans_over_time(spans),
-            total=total,
-            head=head,
-            last=last,
-            stale=self._stale(last),
+            found=found,
+            spans=found.versions,
+            timeline=_spans_over_time(found.versions),
+            standing=standing,
         )
+
+    def _summary(self, archive: Archive) -> _Summary:
+        """Each machine's newest entry, judged here, once per head.
+
+        The index says how others judged it, under whatever root and policy they had, and it can be edited.
+        """
+        head, summed = archive.head, self._summed
+        if summed is None or summed.head != head:
+            judged = [(entry, *self._judged_now(archive, entry)) for entry in lookup.newest_per_machine(archive)]
+            summed = self._summed = _Summary(
+                head,
+                len(archive),
+                [(entry, exit_code) for entry, exit_code, _ in judged],
+                lookup.versions(archive)[:PER_PAGE],
+                max((at for _, _, at in judged), default=None),
+                max((at for _, exit_code, at in judged if exit_code == 0), default=None),
+            )
+        return summed
+
+    def _judged_now(self, archive: Archive, entry: Entry) -> tuple[int, int]:
+        """Exit code, and time in unix seconds. What cannot be read is not genuine."""
+        try:
+            verdict = self._site.verifier.verify(parse_bundle(archive.bundle(entry.number)))
+        except (EvidenceError, UsageError):
+            return 3, entry.judged.at
+        return verdict.exit_code, verdict.at
+
+    def _standing(self, found: _Summary) -> str:
+        """The word of badge and overview. Of evidence that is old nothing is said, good or bad."""
+        if self._stale(found.newest):
+            return NO_RECENT_PROOF
+        return FAILED if any(exit_code for _, exit_code in found.machines) else PROVED
 
     def versions(self, request: Request) -> Response:
         page = _number(request, "page", 0)
@@ -271,12 +315,8 @@ class _Pages:
 
     def badge(self, _request: Request) -> Response:
         with self._archive() as archive:
-            machines, last = lookup.newest_per_machine(archive), lookup.newest_accepted(archive)
-        failed = any(entry.judged.exit_code for entry in machines)
-        word, tone = ("failed", "#b01020") if failed else ("proved", "#0b6b35")
-        if last is None or self._stale(last):
-            word, tone = "no recent proof", "#5c6570"
-        text = _environment().get_template("badge.svg.jinja").render(word=word, tone=tone)
+            word = self._standing(self._summary(archive))
+        text = _environment().get_template("badge.svg.jinja").render(word=word, tone=_TONES[word])
         return Response(text, media_type="image/svg+xml", headers={**_HEADERS, "Content-Security-Policy": _BARE})
 
     async def error(self, request: Request, error: Exception) -> Response:
@@ -301,7 +341,8 @@ class _Pages:
         return self._site.verifier.verify(evidence)
 
     def _stale(self, last: int | None) -> bool:
-        return last is None or self._site.clock() - last > self._site.max_age
+        """Too old, or of a time that is still to come: by a clock that was set back, or dated so to stay for ever."""
+        return last is None or not -MOST_AHEAD <= self._site.clock() - last <= self._site.max_age
 
     def _page(
         self, request: Request, template: str, document: dict[str, Any], *, status: int = 200, **values: Any
@@ -357,7 +398,7 @@ def _wants_json(request: Request) -> bool:
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    return {**asdict(entry), "summary": json.loads(entry.summary)}
+    return {**asdict(entry), "summary": asdict(entry.judged)}
 
 
 def _number(request: Request, name: str, default: int) -> int:

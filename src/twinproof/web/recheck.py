@@ -81,7 +81,7 @@ class Recheck:
             now, last = self._clock(), self._state.finished_at
             if self._state.state == "running":
                 raise Busy(0)
-            if last is not None and now - last < PAUSE:
+            if last is not None and 0 <= now - last < PAUSE:  # a clock that was set back stops nobody for long
                 raise Busy(PAUSE - (now - last))
             asked = tuple(RecheckedInstance(item.name, text="asking") for item in self._state.instances)
             self._state = _State("running", asked, started_at=now)

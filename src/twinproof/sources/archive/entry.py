@@ -6,7 +6,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from twinproof.errors import Malformed
 from twinproof.verifier import Verdict
+from twinproof.wire import shown
 
 __all__ = ["FIRST", "Entry", "Summary", "link", "summary_of"]
 
@@ -36,9 +38,12 @@ class Summary:
 
     @classmethod
     def from_json(cls, text: str) -> Summary:
-        """Of a text that an archive wrote; its hash was checked, or is about to be."""
-        members = json.loads(text)
-        return cls(**{**members, "failed": tuple(members["failed"])})
+        """Of a text that an archive wrote; its hash was checked, or is about to be. Raises Malformed."""
+        try:
+            members = json.loads(text)
+            return cls(**{**members, "failed": tuple(members["failed"])})
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise Malformed("its summary cannot be read", where="entry", got=shown(text, 100)) from error
 
 
 def summary_of(verdict: Verdict) -> Summary:

@@ -12,7 +12,6 @@ __all__ = [
     "Run",
     "VersionSpan",
     "entries_before",
-    "newest_accepted",
     "newest_of_version",
     "newest_per_machine",
     "runs",
@@ -60,12 +59,6 @@ def newest_per_machine(archive: Archive) -> list[Entry]:
         "FROM machine WHERE id IS NOT NULL"
     )
     return [archive.packed_entry(number).entry for (number,) in rows]
-
-
-def newest_accepted(archive: Archive) -> int | None:
-    """The time of the newest accepted proof, in unix seconds."""
-    ((at,),) = archive.ask("SELECT max(at) FROM entries WHERE exit_code = 0")
-    return at if at is None else int(at)
 
 
 def newest_of_version(archive: Archive, version: str) -> int | None:

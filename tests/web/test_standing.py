@@ -1,0 +1,136 @@
+"""The word on badge and overview: what each machine's newest evidence is worth here and now, not what was noted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from small_instance import AT, Instance, edited, twins, verifier
+from twinproof.evidence.bundle import bundle_to_json
+from twinproof.evidence.evidence import Evidence
+from twinproof.policy import Pins, Policy
+from twinproof.sources.archive.entry import link, summary_of
+from twinproof.sources.archive.store import Archive, New
+from twinproof.verifier import Verifier
+from twinproof.web.pages import Site, make_app
+from twinproof.web.recheck import Recheck, Rechecked
+
+DAY = 86400
+
+
+def archived(folder: Path, *evidences: Evidence, judge: Verifier | None = None) -> str:
+    judge = judge or verifier()
+    news = [New(bundle_to_json(item).encode(), item.source, summary_of(judge.verify(item))) for item in evidences]
+    with Archive(str(folder / "archive"), write=True) as archive:
+        list(archive.add(news, clock=lambda: AT))
+    return str(folder / "archive")
+
+
+def pages(folder: str, *, now: int = AT, judge: Verifier | None = None) -> TestClient:
+    site = Site(folder=folder, verifier=judge or verifier(), max_age=DAY, clock=lambda: now)
+    return TestClient(make_app(site, hosts=["testserver"]))
+
+
+def said(folder: str, *, now: int = AT, judge: Verifier | None = None) -> str:
+    """The one word, which is the same on the badge, on the overview and for machines."""
+    client = pages(folder, now=now, judge=judge)
+    word = str(client.get("/?format=json").json()["standing"])
+    assert f"<title>twinproof: {word}</title>" in client.get("/badge.svg").text
+    page = client.get("/").text
+    assert f"<h1>{word.capitalize()}</h1>" in page
+    assert ('data-tone="good">' in page) == (word == "proved")
+    return word
+
+
+def both(at: int = AT) -> Sequence[Evidence]:
+    return [instance.evidence(at=at) for instance in twins()]
+
+
+def rewritten(folder: str, number: int, edit: Callable[[dict[str, object]], None]) -> None:
+    """What was noted of an entry, edited by hand: in its summary, its link and the index, so that all of them agree."""
+    with sqlite3.connect(f"{folder}/index.sqlite") as database:
+        row = database.execute(
+            "SELECT number, added_at, source, digest, summary, previous FROM entries WHERE number = ?", (number,)
+        ).fetchone()
+        summary = json.loads(row[4])
+        edit(summary)
+        text = json.dumps(summary, sort_keys=True, separators=(",", ":"))
+        database.execute(
+            "UPDATE entries SET summary = ?, hash = ?, at = ?, exit_code = ? WHERE number = ?",
+            (text, link((*row[:4], text, row[5])), summary["at"], summary["exit_code"], number),
+        )
+
+
+def test_two_machines_whose_newest_evidence_holds_are_proved(tmp_path: Path) -> None:
+    assert said(archived(tmp_path, *both())) == "proved"
+
+
+def test_one_machine_that_fails_now_is_not_covered_by_the_proofs_before(tmp_path: Path) -> None:
+    bad = edited(Instance().evidence(at=AT + 10), app_compose="{}")
+    assert said(archived(tmp_path, *both(), bad), now=AT + 10) == "failed"
+
+
+def test_what_somebody_elses_root_accepted_is_not_proved_under_this_one(tmp_path: Path) -> None:
+    assert said(archived(tmp_path, *both()), judge=Verifier()) == "failed"
+
+
+def test_what_a_weaker_policy_accepted_is_not_proved_under_this_one(tmp_path: Path) -> None:
+    assert said(archived(tmp_path, *both()), judge=verifier(Policy(pins=Pins(version="9.9.9")))) == "failed"
+
+
+def test_a_verdict_flipped_by_hand_proves_nothing(tmp_path: Path) -> None:
+    first, second = both()
+    folder = archived(tmp_path, first, edited(second, app_compose="{}"))
+    rewritten(folder, 2, lambda summary: summary.update(exit_code=0, failed=[]))
+    assert said(folder) == "failed"
+    assert pages(folder).get("/?format=json").json()["machines"][0].keys() >= {"exit_code_now"}
+
+
+def test_a_time_written_anew_makes_no_old_proof_recent(tmp_path: Path) -> None:
+    folder = archived(tmp_path, *both())
+    for number in (1, 2):
+        rewritten(folder, number, lambda summary: summary.update(at=AT + 10 * DAY))
+    assert said(folder, now=AT + 10 * DAY) == "no recent proof"
+
+
+@pytest.mark.parametrize("ahead", [-1, 3600, 20 * DAY])
+def test_evidence_from_the_future_does_not_keep_a_badge_green(ahead: int, tmp_path: Path) -> None:
+    """A clock that was set back, or evidence dated so that nothing after it is newer."""
+    folder = archived(tmp_path, *both(AT + ahead))
+    assert said(folder) == ("proved" if ahead < 0 else "no recent proof")
+
+
+def test_a_bundle_that_was_exchanged_for_another_good_one_is_not_proved(tmp_path: Path) -> None:
+    folder = archived(tmp_path, *both())
+    with sqlite3.connect(f"{folder}/index.sqlite") as database:
+        database.execute("UPDATE entries SET rest = (SELECT rest FROM entries WHERE number = 1) WHERE number = 2")
+    assert said(folder) == "failed"
+
+
+def test_a_summary_that_is_none_is_told_and_takes_no_page_down(tmp_path: Path) -> None:
+    folder = archived(tmp_path, *both())
+    with sqlite3.connect(f"{folder}/index.sqlite") as database:
+        database.execute("UPDATE entries SET summary = '[]' WHERE number = 2")
+    for path in ("/", "/entries"):
+        answer = pages(folder).get(path)
+        assert (answer.status_code, "its summary cannot be read" in answer.text) == (500, True)
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_an_exit_code_that_does_not_exist_is_shown_as_unknown(tmp_path: Path) -> None:
+    folder = archived(tmp_path, *both())
+    rewritten(folder, 2, lambda summary: summary.update(exit_code=7))
+    assert "unknown" in pages(folder).get("/entries").text
+
+
+def test_a_clock_set_back_does_not_block_the_re_check_for_long() -> None:
+    now = [AT]
+    one = Recheck(("a",), lambda _told: Rechecked((), "DONE", 0), token="t" * 16, clock=lambda: now[0])
+    one._state = one._state.__class__("done", (), finished_at=AT)
+    now[0] = AT - DAY
+    one.start()
