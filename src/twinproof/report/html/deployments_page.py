@@ -98,7 +98,9 @@ def deployments_page(
         broken=tuple((shown(name, 160), shown(str(error), 400)) for name, error in broken),
         evidence=len(judged),
     )
-    return render_page("deployments.html.jinja", content, [*evidence_blocks(judged), tool_block(judged, names, ())])
+    return render_page(
+        "deployments.html.jinja", content, [*evidence_blocks(judged), tool_block(judged, names, (), outcome)]
+    )
 
 
 def _outcome(assessments: Sequence[Assessment], broken: int) -> tuple[str, str, str]:
