@@ -157,6 +157,16 @@ def test_one_changed_byte_of_the_chain_turns_its_edge_red(
     assert {name for name, (status, _) in shown.edges.items() if status == "fail"} == {"compose-base"}
 
 
+def test_a_chain_that_was_taken_out_leaves_no_green_edge_undisputed(browser: Browser, tmp_path: Path) -> None:
+    text = report(with_chain())
+    match = re.search(r'id="evidence-0">(.*?)</script>', text, re.DOTALL)
+    assert match
+    block = json.loads(match[1])
+    del block["bundle"]["chain"]
+    shown = Shown(browser, tmp_path, text[: match.start(1)] + json.dumps(block) + text[match.end(1) :])
+    assert "This browser DISAGREES" in shown.conclusion
+
+
 def _v2(app_id: bytes) -> bytes:
     provider = json.loads(KMS)
     return b"\2" + keccak256(COMPOSE_HASH + app_id + b"\2" + bytes.fromhex(provider["id"])) + bytes(15)

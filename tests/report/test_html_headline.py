@@ -96,6 +96,12 @@ def without(member: str) -> str:
     return block_edited(honest().replace(cell, '<code class="value">6.6.6</code>'), "evidence-0", edit)
 
 
+def alone_without(member: str) -> str:
+    """The page of one instance, fresh and accepted."""
+    report = html_report(None, [verifier().verify(Instance().evidence())], now=AT)
+    return block_edited(report, "evidence-0", lambda block: block["bundle"].pop(member))
+
+
 def of_one_instance() -> str:
     return block_edited(honest(), "report", lambda block: block["instances"].pop())
 
@@ -113,6 +119,7 @@ EDITED: dict[str, Callable[[], str]] = {
     "no compose text": lambda: without("app_compose"),
     "no challenge": lambda: without("challenge"),
     "one instance left": of_one_instance,
+    "no word of the chain": lambda: honest().replace(", CHAIN NOT SHOWN", ""),
 }
 
 
@@ -124,12 +131,22 @@ def test_a_headline_that_the_evidence_does_not_bear_is_disputed_above_it(
     path.write_text(EDITED[how](), encoding="utf-8")
     with visiting(browser, path.as_uri()) as visit:
         visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-        assert visit.page.inner_text("h1") == "PROOF COMPLETE"
+        assert visit.page.inner_text("h1").startswith("PROOF COMPLETE")
         assert "DISAGREES" in visit.page.inner_text("header.verdict > p:first-child")
         assert visit.page.get_attribute("header.verdict", "data-tone") == "bad"
         assert "DISAGREES" in visit.page.inner_text("#browser-progress")
         assert visit.page.get_attribute("#browser-result", "data-status") == "fail"
         assert visit.said == []
+
+
+@pytest.mark.parametrize("member", ["event_log", "app_compose", "statement"])
+def test_one_instance_whose_evidence_was_taken_out_is_disputed(member: str, browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(alone_without(member), encoding="utf-8")
+    with visiting(browser, path.as_uri()) as visit:
+        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+        assert "DISAGREES" in visit.page.inner_text("header.verdict > p:first-child")
+        assert "nothing inside lets a browser repeat it" in visit.page.inner_text("#browser-differences")
 
 
 @pytest.mark.parametrize("make", [honest, two_on_one_machine, refused_by_policy, with_another_compose_text])

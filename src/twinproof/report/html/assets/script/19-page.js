@@ -146,7 +146,7 @@ async function showResults(report, found) {
     await checkHistory(report.history, ledger);
     showHistory(ledger.results, differences, count);
   }
-  if (found.length > 1 && (Object.keys(report.checks).length || headline() === COMPLETE)) {
+  if (found.length > 1 && (Object.keys(report.checks).length || saysComplete())) {
     const ledger = new Ledger();
     await checkBetween(found, ledger);
     take(ledger.results, report.checks, null, "browser-all");
