@@ -18,6 +18,7 @@ from twinproof.cli.main import main
 from twinproof_devnet.chain.abi import call_data
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.compiler import artifacts
+from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.errors import METHOD_NOT_FOUND, RpcError
 from twinproof_devnet.chain.generations import Generation
 from twinproof_devnet.chain.governance import AppContract, KmsContract
@@ -251,3 +252,38 @@ def test_an_old_version_is_named_only_when_it_was_superseded_long_ago(told: Told
     assert kinds(document)[0] == "superseded but still allowed"
     assert "(0 days or more is long)" in document["findings"][-1]["text"]
     assert ask.text(app.address, "--superseded-days", "-1")[0] == 2
+
+
+@PROOF
+def test_an_endpoint_that_ends_the_chain_before_a_dark_hash_gets_no_yes_and_no_word_on_who_decides(
+    ask: Ask, flags: tuple[str, ...]
+) -> None:
+    """Every block, log and word that it gives is true and proved; only what came after is hidden, and its owner too."""
+    chain = DevChain.start(age=10 * 3600)
+    try:
+        kms = KmsContract.deploy(chain, DevAccount.create())
+        app = kms.deploy_app(kms.owner, device_id=DEVICE, compose_hash=HASHES["1.0.0"])
+        last = chain.ledger.head.number
+        chain.settle()
+        app.allow(b"\x77" * 32)
+        chain.mine(chain.ledger.depths.finalized)
+
+        def lie(method: str, params: Sequence[object], answer: object) -> object:
+            if method == "eth_getBlockByNumber" and params[0] in ("finalized", "latest"):
+                return chain.methods.answer(method, [hex(last), params[1]])
+            return answer
+
+        with lying(chain.methods, lie) as url:
+            code, document = ask(app.address, *flags, url=url, kms=kms.address)
+            assert (code, document["all_published"], document["to_block"]) == (4, None, last)
+            assert kinds(document) == ["ends too early"]
+            assert "10.0 hours old" in document["findings"][0]["text"]
+            where = ["--chain", url, "--kms", "0x" + kms.address.hex(), "--no-cache", *flags]
+            assert main(["power", "0x" + app.address.hex(), *where]) == 0
+            out = " ".join(ask.capsys.readouterr().out.split())
+            assert "how old is what is shown here: 10.0 hours" in out
+            assert "10.0 hours ago is known, and not who can now" in out
+        _, document = ask(app.address, *flags, url=chain.url, kms=kms.address)
+        assert (kinds(document)[0], document["all_published"]) == ("dark", False)
+    finally:
+        chain.close()

@@ -9,7 +9,7 @@ import pytest
 
 from lying_node import Lie, lying
 from published_schemas import errors
-from twinproof.chain.power import Holder, HolderKind, Power, power_sentence
+from twinproof.chain.power import Holder, HolderKind, Power, power_facts, power_sentence
 from twinproof.cli.main import main
 from twinproof.keccak import keccak256
 from twinproof_devnet.chain.accounts import DevAccount
@@ -116,9 +116,9 @@ def _word(value: int) -> bytes:
     [
         (
             {"getThreshold": _word(2), "getOwners": _word(32) + _word(3) + _word(1) + _word(2) + _word(3)},
-            "a Safe: 2 of 3 signers",
+            "a Safe: 2 of 3 signers, by its own answers",
         ),
-        ({"getMinDelay": _word(172800)}, "a timelock: 172800 s (48.0 h) before anything happens"),
+        ({"getMinDelay": _word(172800)}, "a timelock: 172800 s (48.0 h) before anything happens, by its own answers"),
         ({}, "a contract of another kind"),
     ],
     ids=["Safe", "timelock", "other"],
@@ -163,13 +163,24 @@ def test_the_text_fits_80_columns_and_ends_in_one_sentence(
     ],
 )
 def test_the_sentence_says_who_decides_alone(owner: Holder, sentence: str) -> None:
-    power = Power(
+    assert sentence in power_sentence(_power(owner))
+
+
+def test_a_flag_of_unknown_code_disables_no_upgrade() -> None:
+    known, unknown = (_power(Holder(b"\1" * 20, HolderKind.KEY), code_known=known) for known in (True, False))
+    facts = [{fact.name: fact for fact in power_facts(power)}["upgrades"] for power in (known, unknown)]
+    assert [fact.concern for fact in facts] == [False, True]
+    assert facts[1].answer.startswith("cannot be told")
+
+
+def _power(owner: Holder, *, code_known: bool = True) -> Power:
+    return Power(
         app_id=b"\2" * 20,
         owner=owner,
         pending_owner=None,
         upgrades_disabled=True,
         code=b"\3" * 20,
-        code_known=True,
+        code_known=code_known,
         any_device=False,
         devices=1,
         require_tcb=True,
@@ -180,4 +191,3 @@ def test_the_sentence_says_who_decides_alone(owner: Holder, sentence: str) -> No
         kms_owner=None,
         kms_code=None,
     )
-    assert sentence in power_sentence(power)

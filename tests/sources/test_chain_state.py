@@ -10,7 +10,7 @@ import pytest
 
 from lying_node import Lie, lying
 from rpc_stub import client
-from twinproof.chain.account_proof import proved_account
+from twinproof.chain.account_proof import EMPTY_CODE, proved_account
 from twinproof.chain.evidence import ChainEvidence, parse_evidence
 from twinproof.chain.plan import PLAN
 from twinproof.chain.questions import Attested
@@ -19,6 +19,7 @@ from twinproof.chain.state import Answered, Proved, State
 from twinproof.chain.trusted import TrustedChain
 from twinproof.chain.verify import check_chain
 from twinproof.errors import Unavailable
+from twinproof.keccak import keccak256
 from twinproof.ledger import Ledger
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_state import ChainReader
@@ -216,6 +217,14 @@ def _wrong_receipts(method: str, params: Sequence[object], answer: object) -> ob
     return answer
 
 
+def _misplaced_receipts(method: str, params: Sequence[object], answer: object) -> object:
+    """All that the block's root covers is true; the logs of who tells the truth would be in none of them."""
+    if method == "eth_getBlockReceipts" and isinstance(answer, list):
+        for part in (part for receipt in answer for part in (receipt, *receipt["logs"])):
+            part["blockNumber"] = hex(int(part["blockNumber"], 16) + 1)
+    return answer
+
+
 def _another_transaction(method: str, params: Sequence[object], answer: object) -> object:
     """The hash of another transaction for every log, which no receipt's proof shows."""
     if method == "eth_getLogs" and isinstance(answer, list):
@@ -263,6 +272,7 @@ LIES: dict[str, Lie] = {
     "a block of its own": _wrong_block,
     "another chain": _wrong_chain,
     "wrong receipts": _wrong_receipts,
+    "receipts of another number": _misplaced_receipts,
     "another transaction": _another_transaction,
     "another sender": _another_sender,
     "another answer": _another_answer,
@@ -278,7 +288,10 @@ LEFT_OUT = {
     "another answer": (True, True),
 }
 """What a lie of the only endpoint leaves: whether the log that allowed the hash, and the factory's, are shown."""
-UNSEEN_WHEN_LAST = {"forged proof", "a proof of another contract", "half a proof", "wrong receipts", "another sender"}
+UNSEEN_WHEN_LAST = {
+    *("forged proof", "a proof of another contract", "half a proof"),
+    *("wrong receipts", "receipts of another number", "another sender"),
+}
 """Proofs are asked of one endpoint after the other, until one holds."""
 
 
@@ -324,6 +337,22 @@ def test_the_only_endpoint_proves_no_lie(
         check = judged(evidence, attested)["chain.implementation"]
         assert (check.status is Status.FAIL) is (name == "another answer")
         assert (asked.quorum.endpoints[0].name in check.reason) is (name == "another answer")
+
+
+def _delegating_code(method: str, params: Sequence[object], answer: object) -> object:
+    return "0x" + "60" * 23 if method == "eth_getCode" else answer
+
+
+def test_code_is_what_was_proved_whoever_gives_it(chain: DevChain, kms: KmsContract) -> None:
+    """Else a lie about a key with delegated code would make its account a contract of an unknown kind."""
+    code = bytes.fromhex(str(chain.methods.answer("eth_getCode", ["0x" + kms.address.hex(), "latest"]))[2:])
+    with lying(chain.methods, _delegating_code) as liar:
+        asked = reader([liar, chain.url], kms, proof=True)
+        assert asked.code(kms.address, keccak256(code)) == code
+        assert set(asked.quorum.dissent) == {liar.removeprefix("http://")}
+        with pytest.raises(RpcUntrue, match="gives other code than is proved"):
+            reader([liar], kms, proof=True).code(kms.address, keccak256(code))
+        assert reader([liar], kms, proof=True).code(kms.address, EMPTY_CODE) == b""
 
 
 @pytest.mark.parametrize("name", ["wrong logs", "made up", "wrong receipts", "another transaction", "another sender"])

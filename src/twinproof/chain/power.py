@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from twinproof.chain.trusted import TrustedChain
+
 __all__ = ["Fact", "Holder", "HolderKind", "Power", "power_facts", "power_sentence"]
 
 _HOUR = 3600
@@ -51,6 +53,8 @@ class Holder:
             text += f": {self.threshold} of {self.signers} signers"
         elif self.kind is HolderKind.TIMELOCK:
             text += f": {self.delay} s ({self.delay / _HOUR:.1f} h) before anything happens"
+        if self.kind in (HolderKind.SAFE, HolderKind.TIMELOCK):
+            text += ", by its own answers"
         return text
 
 
@@ -73,6 +77,13 @@ class Power:
     registered: bool | None
     kms_owner: Holder | None
     kms_code: bytes | None
+    age: int = 0
+    """Seconds since the block at which all of it was read; from `most_age` on it says nothing about now."""
+    most_age: int = TrustedChain().max_age
+
+    @property
+    def stale(self) -> bool:
+        return self.age > self.most_age
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,12 @@ def power_facts(power: Power) -> tuple[Fact, ...]:
 
 def power_sentence(power: Power) -> str:
     """The verdict in one line."""
+    if power.stale:
+        return f"who could change what runs as this app {power.age / _HOUR:.1f} hours ago is known, and not who can now"
+    return _who_decides(power)
+
+
+def _who_decides(power: Power) -> str:
     if not power.code_known:
         return "the contract's code is not known: what it allows, and who decides, cannot be told from its state"
     if power.owner.kind is HolderKind.NOBODY:
@@ -100,14 +117,24 @@ def power_sentence(power: Power) -> str:
     if power.owner.alone:
         return "one key can let any other code run as this app, at once"
     if power.owner.kind is HolderKind.TIMELOCK:
-        return f"other code can run as this app {power.owner.delay} s after its owner announces it on chain"
+        delay = f"{power.owner.delay} s after its owner announces it on chain"
+        return f"other code can run as this app {delay}, by what the owner's contract answers: read its code"
     if power.owner.kind is HolderKind.SAFE:
         keys = f"{power.owner.threshold} of {power.owner.signers} keys"
-        return f"{keys} together can let other code run as this app, at once"
+        which = "by what the owner's contract answers: read its code"
+        return f"{keys} together can let other code run as this app, at once, {which}"
     return "a contract of another kind decides what runs as this app: read its code"
 
 
 def _facts(power: Power) -> Iterator[Fact]:
+    if power.stale:
+        yield Fact(
+            "age",
+            "how old is what is shown here",
+            f"{power.age / _HOUR:.1f} hours: what was changed since is not shown",
+            "the time of the block that the endpoints call final",
+            concern=True,
+        )
     yield Fact(
         "owner",
         "who can allow other code and machines",
@@ -123,12 +150,15 @@ def _facts(power: Power) -> Iterator[Fact]:
             "pendingOwner: ERC-7201 slot 0x237e1582...; OwnershipTransferStarted",
             concern=True,
         )
+    disabled = "no: disabled for ever; what is allowed can still change"
+    if not power.code_known:
+        disabled = "cannot be told: its storage says no, and its code is not known"
     yield Fact(
         "upgrades",
         "can the contract's code be replaced",
-        "no: disabled for ever; what is allowed can still change" if power.upgrades_disabled else "yes, by the owner",
+        disabled if power.upgrades_disabled else "yes, by the owner",
         "_upgradesDisabled: slot 1, byte 0; UpgradesDisabled",
-        concern=not power.upgrades_disabled,
+        concern=not (power.upgrades_disabled and power.code_known),
     )
     known = "the code that the KMS gives to new apps" if power.code_known else "code that is NOT known"
     yield Fact(

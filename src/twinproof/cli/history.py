@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ _DAY, _MOST_DAYS = 86_400, 36_500
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from twinproof.chain.trusted import TrustedChain
     from twinproof.sources.app_history import read_app_history
 
     app_id = address_of(arguments.app_id, "APP_ID")
@@ -41,10 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     files = [item for name in arguments.published for item in compose_files(name)]
     records, tagged, questions = _repository(app_id)
     with chain_reader(with_flags(configuration.chain, arguments), arguments) as reader:
-        listed = configuration.policy.chain.app_implementations if configuration.policy is not None else ()
+        trusted = configuration.policy.trusted_chain if configuration.policy is not None else TrustedChain()
+        listed = trusted.app_implementations
         read = read_app_history(reader, app_id, known_code=frozenset(listed))
         whose = whose_word(read.agreement, reader)
-        power, power_missing = _power(reader, read) if arguments.html is not None else (None, "")
+        age = clock.now() - read.agreement.block.timestamp
+        power, power_missing = _power(reader, read, age, trusted.max_age) if arguments.html is not None else (None, "")
         dissent = tuple(sorted({**dict(read.agreement.dissent), **reader.quorum.dissent}.items()))
         proofs = reader.proofs(app_id)
         named_by = reader.first.name
@@ -65,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
                 times=read.times,
                 at=read.agreement.block.timestamp,
                 superseded_after=int(arguments.superseded_days * _DAY),
+                age=age,
+                most_age=trusted.max_age,
             ),
         ),
         times=read.times,
@@ -93,12 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _power(reader: ChainReader, read: AppHistory) -> tuple[Power | None, str]:
+def _power(reader: ChainReader, read: AppHistory, age: int, most_age: int) -> tuple[Power | None, str]:
     """Who could change it, for the page; where that cannot be read, the history is still told."""
     from twinproof.sources.app_power import read_power
 
     try:
-        return read_power(reader, read), ""
+        return replace(read_power(reader, read), age=age, most_age=most_age), ""
     except TwinproofError as error:
         return None, f"not read: {error}"
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from twinproof.chain.history import History, Span, Subject
+from twinproof.chain.trusted import TrustedChain
 from twinproof.release.versions import Version
 
 __all__ = ["AllowedVersion", "Finding", "FindingKind", "Publication", "Published", "ReadLog", "publication"]
@@ -39,7 +40,8 @@ class ReadLog:
     `by_factory`: the KMS's own log says that its factory made the contract. `pending` are hashes allowed in blocks that
     are not final yet, and `pending_code` says that the code changes there: a KMS follows the head of the chain, so they
     may boot already. `times` are those of blocks, `at` is the time of the last one that was read. A version that was
-    superseded `superseded_after` seconds ago or longer should be allowed no more.
+    superseded `superseded_after` seconds ago or longer should be allowed no more. `age` is how many seconds ago that
+    last block was made: an endpoint that shows an old one, all of it proved, hides what was allowed since.
     """
 
     complete: bool = True
@@ -50,6 +52,8 @@ class ReadLog:
     times: Mapping[int, int] = field(default_factory=dict)
     at: int = 0
     superseded_after: int = 7 * 86_400
+    age: int = 0
+    most_age: int = TrustedChain().max_age
 
 
 class FindingKind(StrEnum):
@@ -59,6 +63,7 @@ class FindingKind(StrEnum):
     ATTESTED_NOT_LOGGED = "attested but never logged"
     OPAQUE = "opaque"
     INCOMPLETE = "incomplete"
+    STALE = "ends too early"
     NOT_FROM_FACTORY = "not made by the KMS's factory"
     NOT_REGISTERED = "not registered at the KMS"
     NEVER_ALLOWED = "published but never allowed"
@@ -195,6 +200,9 @@ def _unknowable(history: History, log: ReadLog) -> Iterator[Finding]:
     elif not log.by_factory:
         text = "a contract of another kind can write the same events, and allow what it does not tell"
         yield Finding(FindingKind.NOT_FROM_FACTORY, text)
+    if log.age > log.most_age:
+        text = f"the last block that was read is {log.age / 3600:.1f} hours old: what was allowed since is not shown"
+        yield Finding(FindingKind.STALE, text)
     if log.registered is not True:
         text = "the KMS asks a contract that is registered there: the keys of this app, if any, come from elsewhere"
         yield Finding(FindingKind.NOT_REGISTERED, text)

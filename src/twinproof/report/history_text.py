@@ -36,6 +36,7 @@ FAILS = {
     FindingKind.ATTESTED_NOT_LOGGED,
     FindingKind.OPAQUE,
     FindingKind.INCOMPLETE,
+    FindingKind.STALE,
     FindingKind.NOT_FROM_FACTORY,
     FindingKind.NOT_REGISTERED,
 }

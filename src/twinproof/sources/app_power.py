@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from twinproof.chain import storage_layout as layout
 from twinproof.chain.abi import Answer, AnswerKind, Function
-from twinproof.chain.account_proof import EMPTY_CODE, proved_account
+from twinproof.chain.account_proof import proved_account
 from twinproof.chain.history import History, Subject
 from twinproof.chain.power import Holder, HolderKind, Power
-from twinproof.keccak import keccak256
 from twinproof.sources.app_history import AppHistory
 from twinproof.sources.chain_calls import ask, code_at
 from twinproof.sources.chain_state import ChainReader
@@ -55,13 +54,12 @@ def _holder(reader: ChainReader, address: bytes) -> Holder:
     """
     if not any(address):
         return Holder(address, HolderKind.NOBODY)
-    code = code_at(reader.first, address, block=hex(reader.agreement.block.number))
+    block = reader.agreement.block
     if reader.proof:
-        account = proved_account(reader.proved(address, ()), reader.agreement.block.state_root)
-        if account is None or account.code_hash == EMPTY_CODE:
-            code = b""
-        elif keccak256(code) != account.code_hash:
-            return Holder(address, HolderKind.CONTRACT)
+        account = proved_account(reader.proved(address, ()), block.state_root)
+        code = b"" if account is None else reader.code(address, account.code_hash)
+    else:
+        code = code_at(reader.first, address, block=hex(block.number))
     if not code:
         return Holder(address, HolderKind.KEY)
     if code.startswith(_DELEGATION) and len(code) == 23:

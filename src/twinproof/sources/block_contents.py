@@ -101,8 +101,9 @@ def _receipts(endpoint: Endpoint, header: Header) -> tuple[Receipt, ...]:
             raise Malformed("not a list of receipts", where="eth_getBlockReceipts")
         receipts = tuple(parse_receipt(Fields(item, f"receipts[{index}]")) for index, item in enumerate(answer))
         for receipt in receipts:
-            if receipt.block_hash != header.hash:
-                raise Malformed("a receipt of another block", where="blockHash", got=hex_data(receipt.block_hash))
+            if (receipt.block_number, receipt.block_hash) != (header.number, header.hash):
+                at = f"{receipt.block_number}, {hex_data(receipt.block_hash)}"
+                raise Malformed("a receipt of another block", where="blockNumber, blockHash", got=at)
         return receipts
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from twinproof.chain.abi import Answer, Function, read_answer
-from twinproof.chain.account_proof import AccountProof, parse_account_proof, proved_account
+from twinproof.chain.account_proof import EMPTY_CODE, AccountProof, parse_account_proof, proved_account
 from twinproof.chain.block import Header
 from twinproof.chain.evidence import AgreedBlock, Call, ChainEvidence, PlacedLog, PlainState, StateProof, Word
 from twinproof.chain.log import Log
@@ -19,10 +19,11 @@ from twinproof.chain.questions import Attested, app_slots, cross_check, kms_slot
 from twinproof.chain.storage_layout import IMPLEMENTATION
 from twinproof.chain.values import hex_data
 from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
+from twinproof.keccak import keccak256
 from twinproof.sources.agreed_logs import ProvedPlace, agreed_logs, logs_of_one
 from twinproof.sources.block_contents import nobody_left
 from twinproof.sources.chain_cache import ChainCache, ScanKey
-from twinproof.sources.chain_calls import called, storage_word
+from twinproof.sources.chain_calls import called, code_at, storage_word
 from twinproof.sources.chain_logs import first_block_with_code, read_logs
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.log_scan import LogFilter
@@ -170,6 +171,19 @@ class ChainReader:
         """
         block = self.agreement.block if at is None else at
         return self._first(lambda endpoint: account_proof(endpoint, contract, slots, block))
+
+    def code(self, address: bytes, code_hash: bytes) -> bytes:
+        """The code whose hash was proved, at the agreed block, from the first who gives it. Raises Unavailable."""
+        if code_hash == EMPTY_CODE:
+            return b""
+
+        def true_code(endpoint: Endpoint) -> bytes:
+            code = code_at(endpoint, address, block=hex(self.agreement.block.number))
+            if keccak256(code) != code_hash:
+                raise RpcUntrue("gives other code than is proved", where=endpoint.name, got=hex_data(address))
+            return code
+
+        return self._first(true_code)
 
     def _proof(self, attested: Attested, end: Header) -> StateProof:
         return self._first(
