@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.sources.archive.entry import FIRST, link
 from twinproof.sources.archive.store import Archive
+from twinproof.sources.engine import Engine
 
 COUNT = 70  # more than two chunks
 
@@ -274,3 +278,22 @@ def test_a_list_shows_the_newest_first(archive: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("flags", [["--jobs", "0"], ["--scheduler", "tcp://127.0.0.1:1", "--jobs", "1"]])
 def test_engines_that_cannot_be_are_refused(archive: Path, flags: list[str]) -> None:
     assert main(["audit", str(archive), *flags]) == 2
+
+
+class Shuffling(Executor):
+    """Work is done well, and the answers are given for each other's questions."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs)[::-1])
+        return future
+
+
+def test_workers_that_answer_about_other_entries_are_not_believed(
+    made: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("twinproof.cli.audit.local", lambda _jobs: nullcontext(Engine(Shuffling(), 1)))
+    assert main(["audit", str(archive), *root(made)]) == 5
+    said = capsys.readouterr()
+    assert "answered about another entry" in said.err
+    assert said.out == ""

@@ -17,12 +17,13 @@ from twinproof.cli.audit_work import Audited, Task, audit_tasks, lost
 from twinproof.cli.output import style_of
 from twinproof.cli.progress import Progress
 from twinproof.cli.settings import Settings, read_settings
-from twinproof.errors import UsageError
+from twinproof.errors import Unavailable, UsageError
 from twinproof.report.audit_text import MOST_NAMED, Audit, Problem, Timeline, audit_text
 from twinproof.sources.archive.entry import FIRST
 from twinproof.sources.archive.store import Archive, Packed
 from twinproof.sources.deployment_records import read_records
 from twinproof.sources.engine import Engine, cluster, local
+from twinproof.wire import shown
 
 __all__ = ["run"]
 
@@ -82,6 +83,8 @@ def _results(
     chunks = _chunks(_tasks(archive, after, previous, seen))
     window = IN_FLIGHT * engine.jobs
     for result in in_order(chunks, engine.executor, work, lost=lost, window=window, deaths=engine.deaths):
+        if result.number != next(iter(hashes), None):  # entries are asked about in their order
+            raise Unavailable("a worker answered about another entry than it was given", got=shown(result.number))
         entry_hash = hashes.pop(result.number)
         if journal is not None:
             journal.add(result, entry_hash)
