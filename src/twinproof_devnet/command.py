@@ -5,6 +5,7 @@ shows one, `faults` lists faults, `corpus` writes conformance cases.
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 import time
@@ -22,6 +23,8 @@ from twinproof_devnet.world import World
 __all__ = ["main"]
 
 _USAGE = 2
+_GIT_SHA = re.compile("[0-9a-f]{40}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _BLOCK_SECONDS = 2
 """As on Base; so what was sent becomes final within half a minute."""
 
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     push.add_argument("--checkout", type=Path, metavar="DIR", help="default: the repository of the devnet itself")
     push.add_argument("--git-sha", required=True, metavar="SHA", help="40 hex digits, baked into the image")
     push.add_argument("--build-time", required=True, metavar="TIME", help="YYYY-MM-DDThh:mm:ssZ, baked into the image")
-    demo = commands.add_parser("demo", help="a release, its upgrade, the proof, and three lies being caught")
+    demo = commands.add_parser("demo", help="a release, its upgrade, the proof, and four lies being caught")
     demo.add_argument("--keep", action="store_true", help="afterwards leave it running until Ctrl-C")
     commands.add_parser("faults", help="list the faults")
     corpus = commands.add_parser("corpus", help="write conformance cases for verifiers into a new directory")
@@ -101,6 +104,13 @@ def _names(machines: str | None) -> list[str]:
 
 
 def _push(parsed: argparse.Namespace) -> int:
+    for flag, text, form in (("--git-sha", parsed.git_sha, _GIT_SHA), ("--build-time", parsed.build_time, _TIME)):
+        if not form.fullmatch(text):
+            print(
+                f"error: {flag}: not of its form: got {text[:80]!r}\nhint: twinproof devnet push --help",
+                file=sys.stderr,
+            )
+            return _USAGE
     registry = Registry(parsed.registry)
     try:
         digest = registry.push(git_sha=parsed.git_sha, build_time=parsed.build_time, checkout=parsed.checkout)

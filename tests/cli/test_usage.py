@@ -149,3 +149,26 @@ def test_a_collateral_file_that_is_none_is_the_users_to_mend(
     path.write_text("-----BEGIN", encoding="utf-8")
     assert main(["verify", "x", "--collateral", str(path)]) == 2
     assert f"--collateral {path}: not a collateral file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["verify", "."], "--batch DIR"),
+        (["verify", "prod8"], "no machine of twinproof.toml"),
+        (["devnet"], "twinproof devnet up --help"),
+        (["watch", "a", "b", "--html", "x"], "twinproof watch --help"),
+    ],
+)
+def test_a_typical_mistake_is_answered_with_what_to_do(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_app_compose_text_is_told_from_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "app-compose.json"
+    path.write_text('{"docker_compose_file": ""}', encoding="utf-8")
+    assert main(["verify", str(path)]) == 3
+    assert "--app-compose" in capsys.readouterr().err

@@ -56,7 +56,9 @@ def test_without_a_chain_it_says_what_was_not_looked_up(table: Path, capsys: pyt
 def test_the_text_names_line_version_and_machine(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["deployments", "import", str(table)]) == 4
     out, err = capsys.readouterr()
-    assert out.startswith("line 5: 1.2.0 on prod7, 2026-01-10 12:00:00\n  - not a transaction hash: the first 32 bytes")
+    assert out.startswith(
+        "line 5: 1.2.0 on prod7, 2026-01-10 12:00:00\n  -  not a transaction hash: the first 32 bytes"
+    )
     assert err == "20 rows, none of them evidence of a deployment\n"
 
 
@@ -82,3 +84,10 @@ def test_a_file_without_such_a_table_is_malformed(tmp_path: Path, capsys: pytest
 def test_this_repositorys_table_is_what_its_records_say(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["deployments", "render", "--check", "--directory", str(ROOT)]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_directory_without_records_is_not_one_whose_records_are_all_true(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deployments", "verify", "--directory", str(tmp_path)]) == 2
+    assert "no deployment records here" in capsys.readouterr().err

@@ -33,6 +33,7 @@ IN_FLIGHT = 4  # chunks per worker
 
 def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
+    records = None if arguments.records is None else _records(arguments.records)
     with ExitStack() as opened:
         archive = opened.enter_context(Archive(arguments.archive))
         audit = Audit(archive.head, None if arguments.head is None else False)
@@ -49,13 +50,21 @@ def run(arguments: argparse.Namespace) -> int:
             progress.hide()
         if arguments.max_gap is not None:
             audit.gaps = list(islice(archive.gaps(arguments.max_gap), MOST_NAMED))
-    if arguments.records is not None:
-        deployed = {str(record.version) for record in read_records(Path(arguments.records)).whole()}
+    if records is not None:
+        deployed = {str(record.version) for record in read_records(records).whole()}
         audit.without_proof = sorted(deployed - audit.versions.keys())
     print(json.dumps(audit.to_json(), indent=1) if arguments.json else audit_text(audit, style_of()), end="")
     if arguments.json:
         print()
     return audit.exit_code
+
+
+def _records(name: str) -> Path:
+    """Raises UsageError before a mistyped name becomes "nothing was deployed without a proof"."""
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UsageError("no such folder", where=f"--records {shown(name)}", hint="deployments/ of the repository")
+    return folder
 
 
 def _journal(arguments: argparse.Namespace, settings: Settings) -> Journal:

@@ -119,7 +119,7 @@ def _diff(arguments: argparse.Namespace) -> int:
         print(_conclusion(difference.same_hash, files, known=len(built) == 2))
         for version, value in ((old, difference.old_hash), (new, difference.new_hash)):
             if not version.commit:
-                print(f"  {version.name}: {value.hex()}")
+                print(f"  {version.name}:\n    {value.hex()}")
     return 0 if difference.same_hash and not files else 4
 
 
@@ -137,7 +137,7 @@ def _image_lines(files: tuple[str, ...]) -> list[str]:
 def _conclusion(same: bool, files: tuple[str, ...], *, known: bool) -> str:
     if same and not files:
         return "The compose hash stays the same." if known else "Nothing changes: the compose hash stays the same."
-    return "The compose hash changes: the new one has to be allowed before any machine can run it."
+    return "The compose hash changes: allow the new one before any machine can run it."
 
 
 def _version(name: str, environment: str) -> _Version:

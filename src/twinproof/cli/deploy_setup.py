@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twinproof.cli.chain import key_of
 from twinproof.cli.chain_settings import ChainSettings, address_of, with_flags
@@ -38,6 +39,9 @@ from twinproof.sources.registrar import Registrar
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.wire import Fields, parse_object, shown
+
+if TYPE_CHECKING:
+    from twinproof.sources.transactions import PlannedTransaction
 
 __all__ = ["API_KEY", "Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 
@@ -70,16 +74,17 @@ class Setup:
         """Raises Unavailable when the chain does not answer, UsageError when it is another one."""
         from twinproof.sources.chain_writer import ChainWriter
 
+        def told(planned: PlannedTransaction) -> None:
+            show(f"signing: nonce {planned.nonce}, {len(planned.data)} bytes, at most {planned.max_cost} wei")
+            show(f"         to 0x{planned.to.hex()}")
+
         return Registrar(
             ChainWriter(self.quorum),
             self.signer,
             kms=self.kms,
             timeout=self.timeout,
             from_block=self.chain.from_block,
-            show=lambda planned: show(
-                f"signing: nonce {planned.nonce}, to 0x{planned.to.hex()}, {len(planned.data)} bytes, "
-                f"at most {planned.max_cost} wei"
-            ),
+            show=told,
         )
 
     def deployer(self, registrar: Registrar, journal: JournalFile, note: Note) -> Deployer:

@@ -26,6 +26,7 @@ from twinproof.deployments.standing import rows
 from twinproof.errors import Malformed, Refused, TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.policy import Pins
+from twinproof.report.layout import bullet
 from twinproof.sources import clock
 from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_records
 from twinproof.sources.disk import write_over
@@ -50,7 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _top(arguments: argparse.Namespace) -> Path:
-    return Path(arguments.directory) if arguments.directory else find_repository().top
+    """Raises UsageError for a named directory without any: of no records it is easily said that none is false."""
+    if not arguments.directory:
+        return find_repository().top
+    top = Path(arguments.directory)
+    if not (top / FOLDER).is_dir() and not any((top / name).is_file() for name in NAMES):
+        where, expected = f"--directory {shown(arguments.directory)}", f"a directory with {FOLDER}/"
+        raise UsageError("no deployment records here", where=where, expected=expected)
+    return top
 
 
 def _render(arguments: argparse.Namespace) -> int:
@@ -323,7 +331,8 @@ def _import(arguments: argparse.Namespace) -> int:
         return 4
     for row, found in zip(table, marks, strict=True):
         print(f"line {row.line}: {shown(row.version, 20)} on {shown(row.machine, 40)}, {shown(row.timestamp, 40)}")
-        print("".join(f"  - {shown(mark, 400)}\n" for mark in found), end="")
+        for mark in found:
+            print("\n".join(bullet("-", 1, shown(mark, 400), style_of())))
     print(f"{len(table)} rows, none of them evidence of a deployment", file=sys.stderr)
     return 4
 

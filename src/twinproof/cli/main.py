@@ -36,14 +36,17 @@ exit codes:
 
 examples:
   twinproof compare https://prod9.example https://prod7.example
-  twinproof verify quote.bin --collateral collateral.json --at 2026-04-15T11:28:33Z
-  twinproof verify https://prod9.example --expect version=1.2.0 --require image,fresh
+  twinproof verify quote.bin --collateral all.json --at 2026-04-15T11:28:33Z
+  twinproof verify https://prod9.example --expect version=1.2.0 --require fresh
 """
 
 
 class _Parser(argparse.ArgumentParser):
+    named = ""
+    """The command, where only its part was built: what is left over was meant for it."""
+
     def error(self, message: str) -> NoReturn:
-        raise options.usage_error(self.prog, message)
+        raise options.usage_error(f"{self.prog} {self.named}".rstrip(), message)
 
 
 def build_parser(only: str = "") -> argparse.ArgumentParser:
@@ -54,6 +57,7 @@ def build_parser(only: str = "") -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.named = only
     parser.add_argument("--version", action="version", version=f"twinproof {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, (summary, _) in options.COMMANDS.items():

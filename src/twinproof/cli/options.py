@@ -24,7 +24,7 @@ COMMANDS = {
     "status": ("compare what is attested, allowed on chain and recorded", "deploy_options"),
     "ci": ("what a workflow runs: deploy, prove, record", "deploy_options"),
     "deployments": ("verify and render the deployment records, or judge a table of old ones", "deploy_options"),
-    "history": ("show everything that was ever allowed to run as an app, and what of it is published", "chain_options"),
+    "history": ("show everything that was ever allowed to run as an app, and what is published", "chain_options"),
     "power": ("show who can change what runs as an app, and how fast", "chain_options"),
     "chain": ("allow a version or a machine on chain, or deploy an app's contract", "chain_options"),
     "watch": ("repeat a comparison, and tell when its verdict changes", "evidence_options"),

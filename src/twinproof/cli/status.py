@@ -158,8 +158,8 @@ def _lines(item: MachineStatus) -> list[str]:
     lines = [
         f"{item.machine.name}: {'agrees' if not item.problems else 'DOES NOT AGREE'}",
         f"  attested  {item.attested_hash.hex() if item.attested_hash else '-'}",
-        f"  recorded  {item.recorded_hash.hex() if item.recorded_hash else '-'}"
-        + (f"  v{record.version}" if record else ""),
+        f"  recorded  {item.recorded_hash.hex() if item.recorded_hash else '-'}",
+        f"  version   {f'v{record.version}, as recorded' if record else '-'}",
         f"  allowed   hash {_word(item.hash_allowed)}, device {_word(item.device_allowed)}",
     ]
     for text, _ in item.problems:

@@ -24,7 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         return run_batch(arguments)
     if arguments.target is None:
-        raise UsageError("a URL or FILE is required, or --batch", where="twinproof verify", hint="--help")
+        raise UsageError(
+            "a URL or FILE is required, or --batch", where="twinproof verify", hint="twinproof verify --help"
+        )
     if arguments.jobs is not None:
         raise UsageError("--jobs is about --batch", where="twinproof verify")
     check_report_files(arguments)

@@ -31,7 +31,7 @@ __all__ = [
 
 RECENT_SECONDS = 600
 _MANY = 10
-STORED = "Read from files, whose makers chose nonces and times: this says nothing about now."
+STORED = "Read from files, whose makers chose nonce and time: this says nothing about now."
 
 
 def time_text(seconds: int) -> str:

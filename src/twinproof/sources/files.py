@@ -27,7 +27,11 @@ _MAX_SOURCE = 1000  # of a path: it stands in reports and bundles
 _KNOWN = "a quote, a GetQuote or Attest answer, a versioned attestation, an RA-TLS certificate or a bundle"
 
 
-def read_file(name: str, what: str, *, max_bytes: int) -> bytes:
+_APP_COMPOSE = "`twinproof compose check` judges it; --app-compose gives it to evidence that lacks it"
+_NO_FILE = "what is no URL and no machine of twinproof.toml is taken for a file"
+
+
+def read_file(name: str, what: str, *, max_bytes: int, hint: str = "") -> bytes:
     """The file's bytes, or those of standard input for `-`. Raises UsageError naming the file."""
     try:
         if name == STANDARD_INPUT:
@@ -37,7 +41,7 @@ def read_file(name: str, what: str, *, max_bytes: int) -> bytes:
                 data = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"cannot be read: {reason}", where=f"{what} {shown(name)}") from error
+        raise UsageError(f"cannot be read: {reason}", where=f"{what} {shown(name)}", hint=hint) from error
     if len(data) > max_bytes:
         raise UsageError("file too large", where=f"{what} {shown(name)}", expected=f"at most {max_bytes} bytes")
     return data
@@ -45,7 +49,13 @@ def read_file(name: str, what: str, *, max_bytes: int) -> bytes:
 
 def load_evidence(name: str) -> Evidence:
     """Evidence from a file of any known kind. Raises UsageError for the file, Malformed for what is in it."""
-    return evidence_from_bytes(read_file(name, "file", max_bytes=MAX_EVIDENCE_BYTES), shown(name, _MAX_SOURCE))
+    try:
+        folder = Path(name).is_dir()
+    except (OSError, ValueError):  # a name that no file can have: reading it says so
+        folder = False
+    hint = "`verify --batch DIR` judges every file of a folder" if folder else _NO_FILE
+    data = read_file(name, "file", max_bytes=MAX_EVIDENCE_BYTES, hint=hint)
+    return evidence_from_bytes(data, shown(name, _MAX_SOURCE))
 
 
 def evidence_from_bytes(data: bytes, source: str) -> Evidence:
@@ -114,6 +124,8 @@ def _from_answer(data: bytes, fields: Fields, source: str) -> Evidence:
     try:
         if schema == answers.SCHEMA:
             return answers.read_attestation(data, source, source)
+        if "docker_compose_file" in fields.raw:
+            raise Malformed("an app-compose text is no evidence", where=source, hint=_APP_COMPOSE)
         if answers.is_guest_info(fields):
             return answers.read_guest_info(data, source, source)
     except Unavailable as error:  # no other address to ask: this file is what there is

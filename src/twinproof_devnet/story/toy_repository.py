@@ -30,6 +30,14 @@ image = "registry.invalid/toy-example"
 name = "toy-example"
 
 """
+
+
+def _build() -> str:
+    """The [build] table of this checkout: what the image is built from and with."""
+    text = (CHECKOUT / "twinproof.toml").read_text(encoding="utf-8")
+    return f"[build]{text.partition('[build]')[2].partition('[')[0]}"
+
+
 _FEATURE = '{"service": "toy-example", ', '{"service": "toy-example", "motto": "see for yourself", '
 
 
@@ -41,7 +49,7 @@ class ToyRepository:
         self.top, self._home = directory / "toy-example", directory / "home"
         self._home.mkdir()
         self._copy()
-        (self.top / "twinproof.toml").write_text(_COMPOSE + settings, encoding="utf-8")
+        (self.top / "twinproof.toml").write_text(_COMPOSE + _build() + settings, encoding="utf-8")
         self.git("init", "-q", "-b", BRANCH)
         subprocess.run(  # noqa: S603  (git, in a directory of our own)
             ["git", "init", "-q", "--bare", str(directory / "remote.git")],  # noqa: S607  (as the path says)
@@ -88,6 +96,17 @@ class ToyRepository:
             text=True,
         )
         return done.stdout.strip()
+
+    def name_urls(self, urls: Mapping[str, str]) -> None:
+        """Write down where the machines answer, so that their names can be used instead; committed and pushed."""
+        path = self.top / "twinproof.toml"
+        text = path.read_text(encoding="utf-8")
+        for name, url in urls.items():
+            table = f"[machines.{name}]\n"
+            text = text.replace(table, f'{table}url = "{url}"\n')
+        path.write_text(text, encoding="utf-8")
+        self.commit("docs: where the machines answer")
+        self.git("push", "-q", "origin", BRANCH)
 
     def commit(self, message: str) -> None:
         self.git("add", "-A")

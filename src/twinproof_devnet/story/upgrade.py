@@ -213,12 +213,13 @@ class Story:
     def leave_running(self, seconds: float) -> None:
         """Until Ctrl-C."""
         stop = told_to_stop()
+        self.repository.name_urls(self.urls)
         self.shell.title(f"The world goes on (after {seconds:.0f} s); Ctrl-C ends it")
         for name, url in self.urls.items():
             print(f"{name:<12} {url}")
         for line in announcement(self.world)[len(MACHINES) :]:
             print(line)
-        print(f"\ncd {self.repository.top} && {shlex.join(self.compare())}", flush=True)
+        print(f"\ncd {self.repository.top} && {shlex.join(self.compare(*MACHINES))}", flush=True)
         stop.wait()
 
 
