@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +112,40 @@ def test_a_damaged_shared_text_is_missing_and_can_be_put_back(archive: Path, bun
     with Archive(str(archive), write=True) as opened:
         list(opened.add([bundle(9)], clock=lambda: AT))
         assert opened.bundle(1) == bundles[0].text
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _bomb(path: Path) -> None:
+    path.write_bytes(zlib.compress(bytes(100 << 20), 1))
+
+
+@pytest.mark.parametrize("put", [_pipe, _endless, _bomb])
+def test_what_never_ends_in_the_place_of_a_shared_text_is_not_read(
+    archive: Path, bundles: list[New], put: Callable[[Path], None]
+) -> None:
+    for path in [item for item in (archive / "objects").rglob("*") if item.is_file()]:
+        path.unlink()
+        put(path)
+    with Archive(str(archive)) as opened, pytest.raises(Malformed, match="missing or was changed"):
+        opened.bundle(1)
+    with Archive(str(archive), write=True) as opened:
+        list(opened.add([bundle(99)], clock=lambda: AT))
+        assert opened.bundle(1) == bundles[0].text
+
+
+def test_a_row_cannot_have_a_file_outside_of_the_archive_read(archive: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "outside")
+    with sqlite3.connect(archive / "index.sqlite") as database:
+        database.execute("UPDATE entries SET places = ?", (json.dumps([[0, "../" * 20 + str(tmp_path / "outside")]]),))
+    with Archive(str(archive)) as opened, pytest.raises(Malformed, match="missing or was changed"):
+        opened.bundle(1)
 
 
 @pytest.mark.parametrize("rest", [b"", b"\x00", zlib.compress(b"{}"), zlib.compress(b"x" * 10)[:-3]])

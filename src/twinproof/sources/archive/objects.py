@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zlib
 from collections import OrderedDict
 from pathlib import Path
@@ -12,6 +13,7 @@ from twinproof.sources.disk import write_new, write_over
 
 __all__ = ["Objects", "inflated"]
 
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOST_BYTES = 64 << 20
 _CACHED = 256
 
@@ -42,8 +44,12 @@ class Objects:
         if digest in self._cache:
             self._cache.move_to_end(digest)
             return self._cache[digest]
+        path = self._path(digest)
         try:
-            text = inflated(self._path(digest).read_bytes())
+            if not _DIGEST.fullmatch(digest) or not path.is_file():  # a pipe or a device could be read for ever
+                return None
+            with path.open("rb") as file:
+                text = inflated(file.read(_MOST_BYTES + 1))
         except (OSError, ValueError, zlib.error):
             return None
         if hashlib.sha256(text).hexdigest() != digest:
