@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lying_node import lying
 from rpc_stub import client
 from twinproof.deployments.journal import Journal
 from twinproof.errors import Refused, Unavailable
 from twinproof.sources.chain_writer import SENT, ChainWriter, NewApp, Written, allow_compose_hash
 from twinproof.sources.deploy_journal import JournalFile, journal_file
+from twinproof.sources.registrar import ALLOW, Registrar
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.sources.transactions import Limits
+from twinproof_devnet.chain.abi import call_data
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.blocks import Transaction
 from twinproof_devnet.chain.devchain import DevChain
@@ -184,6 +187,59 @@ def test_what_was_allowed_and_removed_since_is_allowed_by_a_new_transaction(
     assert second.log is not None
     assert first.log.transaction_hash != second.log.transaction_hash
     assert app.is_allowed(value)
+
+
+def registrar(kms: KmsContract, signer: Signer, *others: str) -> Registrar:
+    """As many endpoints as there are have to agree."""
+    urls = (kms.chain.url, *others)
+    quorum = Quorum([Endpoint(url, client(), pause=lambda _: None) for url in urls], len(urls), kms.chain.chain_id)
+    return Registrar(ChainWriter(quorum), signer, kms=kms.address, timeout=3, pause=lambda _: None)
+
+
+@pytest.mark.parametrize("what", ["compose hash", "device"])
+def test_a_deployment_allows_again_what_it_allowed_and_somebody_removed_since(
+    kms: KmsContract, app: AppContract, signer: Signer, tmp_path: Path, what: str
+) -> None:
+    value, label = secrets.token_bytes(32), ALLOW if what == "compose hash" else "device prod9"
+    deployment = registrar(kms, signer)
+
+    def make(kept: JournalFile) -> None:
+        if what == "compose hash":
+            deployment.allow(kept, app.address, compose_hash=value)
+        else:
+            deployment.add_device(kept, app.address, "prod9", value)
+
+    with journal(tmp_path) as kept:
+        make(kept)
+        first = kept.now.transactions[label]
+        make(kept)
+        assert kept.now.transactions[label] == first
+        app.send("removeComposeHash(bytes32)" if what == "compose hash" else "removeDevice(bytes32)", value)
+        make(kept)
+        assert kept.now.transactions[label].nonce == first.nonce + 2
+    view = "allowedComposeHashes" if what == "compose hash" else "allowedDeviceIds"
+    call = {"to": "0x" + app.address.hex(), "data": "0x" + call_data(f"{view}(bytes32)", value).hex()}
+    assert app.chain.methods.answer("eth_call", [call, "latest"]) == "0x" + f"{1:064x}"
+
+
+def test_an_endpoint_that_is_behind_does_not_have_it_sent_twice(
+    kms: KmsContract, app: AppContract, signer: Signer, tmp_path: Path
+) -> None:
+    value, before = secrets.token_bytes(32), kms.chain.ledger.head.number
+
+    def behind(method: str, params: Sequence[object], answer: object) -> object:
+        if method == "eth_getBlockByNumber" and params[0] == "latest":
+            return kms.chain.methods.answer(method, [hex(before), params[1]])
+        if method == "eth_call" and isinstance(params[0], dict) and value.hex() in str(params[0]["data"]):
+            return "0x" + "00" * 32
+        return answer
+
+    with journal(tmp_path) as kept, lying(kms.chain.methods, behind) as url:
+        registrar(kms, signer).allow(kept, app.address, compose_hash=value)
+        first, head = kept.now.transactions[ALLOW], kms.chain.ledger.head.number
+        with pytest.raises(Unavailable, match="does not allow the compose hash yet"):
+            registrar(kms, signer, url).allow(kept, app.address, compose_hash=value)
+        assert (kept.now.transactions[ALLOW], kms.chain.ledger.head.number) == (first, head)
 
 
 def test_a_journal_from_before_replacements_is_read(

@@ -165,9 +165,19 @@ def test_error_codes_and_data_are_kept_under_any_status() -> None:
         assert (failure.value.code, failure.value.data) == (3, "0x118cdaa7")
 
 
-def test_two_urls_of_one_host_are_one_endpoint() -> None:
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("https://node.example/a", "https://node.example/b"),
+        ("https://node.example", "https://NODE.example.:443/"),
+        ("https://node.example", "http://node.example"),
+        ("http://[::1]:8545", "http://[0:0:0:0:0:0:0:1]:8545"),
+    ],
+    ids=["another path", "another spelling", "another scheme", "another spelling of an address"],
+)
+def test_two_urls_of_one_host_are_one_endpoint(first: str, second: str) -> None:
     with pytest.raises(UsageError, match="two URLs of one endpoint"):
-        endpoints_of(("https://node.example/a", "https://node.example/b"), client())
+        endpoints_of((first, second), client())
 
 
 def test_a_block_whose_hash_is_not_its_own_is_refused() -> None:

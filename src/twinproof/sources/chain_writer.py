@@ -31,7 +31,7 @@ from twinproof.sources.chain_calls import ask, has_code
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.earlier_apps import DEPLOYED, deployed_by
 from twinproof.sources.kept_transaction import found_mined, transact
-from twinproof.sources.rpc import Endpoint
+from twinproof.sources.rpc import Endpoint, header_at
 from twinproof.sources.rpc_errors import NoSuchBlock, RpcUntrue
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer
@@ -171,6 +171,17 @@ class ChainWriter:
             raise failures[0]
         return False
 
+    def is_undone(self, change: Change, receipt: Receipt) -> bool:
+        """Whether what this mined transaction did holds no more: so say enough endpoints that have its block.
+
+        Those that are behind it do not know of it yet, and are no reason to send it a second time. Raises Unavailable.
+        """
+        there = 0
+        for endpoint in self._quorum.trusted:
+            with contextlib.suppress(Unavailable):
+                there += header_at(endpoint, "latest").number >= receipt.block_number
+        return there >= self._quorum.needed and not self.is_done(change)
+
     def plan(self, change: Change, sender: bytes | None = None) -> PlannedTransaction | None:
         """The transaction that would be sent, by the owner or by `sender`; None when there is nothing to do."""
         _check_value(change.value, change.title)
@@ -196,8 +207,9 @@ class ChainWriter:
         What the journal has of an earlier attempt is found again or paid better, and forgotten once it is done.
         """
         planned = self.plan(change, signer.address)
-        if planned is None or _mined(self.endpoint, journal) is not None:
-            _forget(journal)  # it was done, and may have been undone since
+        mined = _mined(self.endpoint, journal)
+        if planned is None or (mined is not None and self.is_undone(change, mined)):
+            _forget(journal)
         if planned is None:
             return Written(self.chain_id, change.contract, change.title, change.value, None, None, already=True)
         receipt = self._sent(lambda: planned, signer, journal)

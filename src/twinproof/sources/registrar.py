@@ -18,7 +18,7 @@ from twinproof.keccak import keccak256
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_calls import ask
 from twinproof.sources.chain_logs import first_block_with_code
-from twinproof.sources.chain_writer import ChainWriter, NewApp, allow_compose_hash, allow_device
+from twinproof.sources.chain_writer import ChainWriter, Change, NewApp, allow_compose_hash, allow_device
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.earlier_apps import deployed_by
 from twinproof.sources.kept_transaction import found_mined, transact
@@ -126,21 +126,22 @@ class Registrar:
 
     def allow(self, journal: JournalFile, app_id: bytes, *, compose_hash: bytes) -> None:
         """Done when the contract says so. Raises Refused, Unavailable."""
-        change = allow_compose_hash(app_id, compose_hash)
-        if not self._writer.is_done(change):
-            self._transact(journal, ALLOW, lambda: _needed(self._writer.plan(change, self.address)))
-            self._require_done(self._writer.is_done(change), "the compose hash")
+        self._make(journal, ALLOW, allow_compose_hash(app_id, compose_hash), "the compose hash")
 
     def add_device(self, journal: JournalFile, app_id: bytes, name: str, device_id: bytes) -> None:
         """Done when the contract says so. Raises Refused, Unavailable."""
-        change = allow_device(app_id, device_id)
-        if not self._writer.is_done(change):
-            self._transact(journal, f"device {name}", lambda: _needed(self._writer.plan(change, self.address)))
-            self._require_done(self._writer.is_done(change), f"the device of {name}")
+        self._make(journal, f"device {name}", allow_device(app_id, device_id), f"the device of {name}")
 
-    @staticmethod
-    def _require_done(done: bool, what: str) -> None:
-        if not done:
+    def _make(self, journal: JournalFile, label: str, change: Change, what: str) -> None:
+        """What the journal has of this change is forgotten where it was mined and is undone: it does nothing more."""
+        if self._writer.is_done(change):
+            return
+        kept = journal.now.transactions.get(label)
+        receipt = None if kept is None else found_mined(self.endpoint, kept)
+        if receipt is not None and self._writer.is_undone(change, receipt):
+            journal.change(lambda now: now.with_transaction(label, None))
+        self._transact(journal, label, lambda: _needed(self._writer.plan(change, self.address)))
+        if not self._writer.is_done(change):
             raise Unavailable(f"the transaction is mined, and the contract does not allow {what} yet", where="chain")
 
     def anchor(self, journal: JournalFile, app_id: bytes, compose_hash: bytes) -> Mined:

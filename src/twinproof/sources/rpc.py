@@ -7,6 +7,7 @@ says is believed here; what is said has the shape it should have, or is Unavaila
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
 import json
 import re
@@ -150,8 +151,8 @@ def endpoints_of(
     for url in urls:
         split_url(url)
     endpoints = tuple(Endpoint(url, http, note=note) for url in urls)
-    names = [endpoint.name for endpoint in endpoints]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    places = [_place(url) for url in urls]
+    twice = next((e.name for e, place in zip(endpoints, places, strict=True) if places.count(place) > 1), None)
     if twice is not None:
         raise UsageError(
             "two URLs of one endpoint", where="--chain", got=twice, expected="endpoints that are independent"
@@ -173,6 +174,17 @@ def quantity_of(endpoint: Endpoint, method: str, *params: object) -> int:
     answer = endpoint.call(method, *params)
     with read_from(endpoint, f"an answer to {method}"):
         return quantity_text(answer if isinstance(answer, str) else repr(answer), method, high=MAX_WORD)
+
+
+def _place(url: str) -> tuple[str, int]:
+    """Host and port in one spelling: without the dot at a name's end, an address as it is usually written.
+
+    The usual ports of http and https lead to one operator.
+    """
+    scheme, host, port = origin(url)
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    return host.removesuffix("."), 443 if (scheme, port) == ("http", 80) else port
 
 
 def header_at(endpoint: Endpoint, block: str) -> Header:
