@@ -140,6 +140,12 @@ def test_what_never_ends_in_the_place_of_a_shared_text_is_not_read(
         assert opened.bundle(1) == bundles[0].text
 
 
+@pytest.mark.parametrize("number", [0, -1, 1 << 63, 1 << 200])
+def test_a_number_that_no_entry_can_have_is_a_usage_error(archive: Path, number: int) -> None:
+    with Archive(str(archive)) as opened, pytest.raises(UsageError, match="no such entry"):
+        opened.bundle(number)
+
+
 def test_a_row_cannot_have_a_file_outside_of_the_archive_read(archive: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "outside")
     with sqlite3.connect(archive / "index.sqlite") as database:

@@ -134,3 +134,11 @@ def test_a_clock_set_back_does_not_block_the_re_check_for_long() -> None:
     one._state = one._state.__class__("done", (), finished_at=AT)
     now[0] = AT - DAY
     one.start()
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 30, "9" * 5000, "-1", "1e3", "\u0661", "..%2f1", "%00", "x"])
+@pytest.mark.parametrize("rest", ["", "/bundle.json"])
+def test_a_number_that_no_entry_can_have_is_not_there(number: str, rest: str, tmp_path: Path) -> None:
+    answer = pages(archived(tmp_path, *both())).get(f"/entries/{number}{rest}")
+    assert answer.status_code == 404
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")

@@ -128,8 +128,8 @@ def make_app(site: Site, *, hosts: list[str]) -> Starlette:
         Route("/", pages.overview),
         Route("/versions", pages.versions),
         Route("/entries", pages.entries),
-        Route("/entries/{number:int}", pages.entry),
-        Route("/entries/{number:int}/bundle.json", pages.bundle),
+        Route("/entries/{number}", pages.entry),
+        Route("/entries/{number}/bundle.json", pages.bundle),
         Route("/compare", pages.compare),
         Route("/diff", pages.diff),
         Route("/badge.svg", pages.badge),
@@ -277,14 +277,14 @@ class _Pages:
         return self._page(request, "entries.html.jinja", document, entries=shown, following=following)
 
     def entry(self, request: Request) -> Response:
-        verdict = self._verdict(request.path_params["number"])
+        verdict = self._verdict(_entry_number(request))
         if _wants_json(request):
             return _json(verdict.to_json())
         return _report(html_report(None, [verdict], now=self._site.clock()))
 
     def bundle(self, request: Request) -> Response:
         with self._archive() as archive:
-            text = archive.bundle(request.path_params["number"])
+            text = archive.bundle(_entry_number(request))
         return Response(text, media_type="application/json", headers=_HEADERS)
 
     def compare(self, request: Request) -> Response:
@@ -399,6 +399,13 @@ def _wants_json(request: Request) -> bool:
 
 def _plain(entry: Entry) -> dict[str, Any]:
     return {**asdict(entry), "summary": asdict(entry.judged)}
+
+
+def _entry_number(request: Request) -> int:
+    text = str(request.path_params["number"])
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise HTTPException(404, "no such entry")
+    return int(text)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -227,7 +227,7 @@ class Archive:
     def packed_entry(self, number: int) -> Packed:
         """Raises UsageError for a number that is not there."""
         query = f"SELECT {_COLUMNS}, {_MORE} FROM entries WHERE number = ?"  # noqa: S608
-        row = self._database.execute(query, (number,)).fetchone()
+        row = self._database.execute(query, (number,)).fetchone() if 0 < number < 1 << 63 else None
         if row is None:
             raise UsageError("no such entry", where=self._where, got=str(number), expected=f"1 to {self._last()[0]}")
         return Packed(Entry(*row[:7]), row[7], row[8], tuple(row[9:]))
