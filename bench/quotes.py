@@ -32,7 +32,7 @@ METHOD = """\
 Devnet platforms, TDX quotes of version 4. Every quote is verified once: it has its own report data and a signature that
 nobody has seen. \"Known\" is the same attestation key, PCK chain, quoting enclave report and collateral as in the round
 before; \"cold\" starts with an empty memory for every quote (what depends on the trust root alone included). All twenty
-checks of the `dcap.` plan run every time. CPU time; the collateral object is made outside, for everyone."""
+checks of the `dcap.` plan are judged every time. CPU time; the collateral object is made outside, for everyone."""
 
 
 def ecdsa_turn(platform: Platform) -> Turn:

@@ -82,6 +82,7 @@ def _chain_seeds() -> dict[str, tuple[bytes, ...]]:
         "chain_revert": (bytes.fromhex("08c379a0") + encode_words(("string",), ("no",)), b""),
         "trie_node": (encode([b"\x20" + bytes(32), b"value"]), *whole.proof.app.nodes[:1]),
         "chain_transaction": (*(signed(kind) for kind in range(5)), raw_deposit()),
+        "chain_transaction_of_ours": (signed(2),),
         "chain_transaction_json": tuple(
             json.dumps(shown).encode() for shown in (*(signed_json(kind) for kind in range(5)), deposit_json())
         ),

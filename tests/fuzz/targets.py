@@ -66,6 +66,7 @@ from twinproof.ledger import Ledger
 from twinproof.memo import Memo
 from twinproof.sources.files import evidence_from_bytes
 from twinproof.sources.tar_stream import read_tar
+from twinproof.sources.transactions import read_signed
 from twinproof.tdx.ccel import parse_ccel
 from twinproof.tdx.quote import parse_quote
 from twinproof.verdict import Step
@@ -229,6 +230,7 @@ TARGETS: dict[str, Target] = {
     "chain_revert": lambda data: read_answer(KMS_INFO, data, reverted=True),
     "trie_node": lambda data: lookup(keccak256(data), bytes(32), [data], "proof"),
     "chain_transaction": lambda data: read_transaction(data, "transaction"),
+    "chain_transaction_of_ours": lambda data: read_signed(data, bytes(20)),
     "chain_transaction_json": lambda data: consensus_form(parse_object(data, "transaction")),
     "trie_receipt": lambda data: proved_logs(IndexedProof(0, (data,)), keccak256(data), "receipt"),
 }
