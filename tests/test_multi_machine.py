@@ -203,7 +203,11 @@ def test_history_warns_that_the_old_hash_is_still_allowed(twins: Twins) -> None:
     whole(twins)
     for number, revision in enumerate(twins.second.revisions):
         (twins.directory / f"{number}.json").write_text(revision.text)
-    code, said = twins.twinproof("history", twins.app.app_id.hex(), "--published", str(twins.directory))
+    ask = "history", twins.app.app_id.hex(), "--published", str(twins.directory)
+    code, said = twins.twinproof(*ask)
+    assert code == 0
+    assert "superseded lately, still allowed" in said
+    code, said = twins.twinproof(*ask, "--superseded-days", "0")
     assert code == 0
     assert "superseded but still allowed" in said
 
