@@ -255,6 +255,20 @@ def test_checks_of_many_instances_are_built_when_they_are_opened_with_what_the_b
     assert visit.said == []
 
 
+def test_the_chain_in_words_of_many_instances_is_built_when_it_is_opened_with_what_the_browser_found(
+    large: str, opened: Callable[..., Visit]
+) -> None:
+    visit = opened(large)
+    conclusion(visit)
+    words = visit.page.locator("details.words").nth(2)
+    assert words.locator("li").count() == 0
+    words.locator("summary").click()
+    found = words.locator('li[data-instance="2"] .browser').all_inner_texts()
+    assert found
+    assert all("steps repeated" in text for text in found)
+    assert visit.said == []
+
+
 def test_without_javascript_the_checks_of_many_instances_are_there(
     browser: Browser, tmp_path: Path, large: str
 ) -> None:

@@ -18,7 +18,7 @@ async function breathe() {
 }
 
 // What was found for each cell: some of them stand in the page only after their group was opened.
-const known = new Map();
+const known = new Map(), repeatedSteps = new Map();
 
 function tell(name, result) {
   known.set(name, result);
@@ -32,6 +32,10 @@ function unfold(group) {
   if (!folded) return;
   folded.outerHTML = folded.textContent;
   for (const cell of group.querySelectorAll("small.browser")) if (known.has(cell.id)) mark(cell, known.get(cell.id));
+  for (const link of group.querySelectorAll("[data-link]")) {
+    const results = repeatedSteps.get(Number(link.dataset.instance));
+    if (results) paintLinks([link], results);
+  }
 }
 
 // The tool's word and this browser's, where both have one.
@@ -135,6 +139,7 @@ async function showResults(report, found) {
   };
   for (const [index, one] of found.entries()) {
     take(one.ledger.results, report.instances[index].checks, index, `browser-${index}`);
+    repeatedSteps.set(index, one.ledger.results);
     paintLinks(links(index), one.ledger.results);
     markSum(one.ledger.results, index);
     markRest(one.ledger.results, report.instances[index].checks, index);
@@ -188,7 +193,7 @@ async function start() {
   }
   const again = document.getElementById("browser-again");
   const all = document.getElementById("open-all");
-  for (const group of document.querySelectorAll("details.group")) {
+  for (const group of document.querySelectorAll("details.group, details.words")) {
     group.addEventListener("toggle", () => unfold(group));
     if (group.open) unfold(group);
   }
