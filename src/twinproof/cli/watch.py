@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 
 from twinproof.cli.archive_keep import keep
 from twinproof.cli.compare import Asked, ask_all
@@ -27,6 +23,7 @@ from twinproof.sources import clock
 from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
 from twinproof.sources.notify import Notice, by_command, by_webhook, notify
+from twinproof.sources.signals import Signalled, until_a_signal
 from twinproof.verdict import Status
 from twinproof.verifier import Verifier
 
@@ -54,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     required = required_comparisons(settings.required_comparisons)
     notices = _notices(arguments)
-    with second_opinion(arguments) as opinion, _until_a_signal() as ended:
+    with second_opinion(arguments) as opinion, until_a_signal() as ended:
         verifier = Verifier(roots=settings.roots, policy=settings.policy, second_opinion=opinion)
         before, rounds, code = None, 0, 0
         while not ended.is_set():
@@ -77,22 +74,6 @@ def _notices(arguments: argparse.Namespace) -> list[Notice]:
     if arguments.notify is not None:
         found.append(by_command(arguments.notify))
     return found
-
-
-@contextmanager
-def _until_a_signal() -> Iterator[threading.Event]:
-    """Set by SIGINT and SIGTERM; what they did before comes back at the end."""
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    handlers = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ended
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def _state(asked: Asked) -> State:
@@ -141,7 +122,7 @@ def _change(now: State, before: State) -> bytes:
     return json.dumps(document, sort_keys=True).encode()
 
 
-def _tell(notices: Sequence[Notice], message: bytes, ended: threading.Event) -> None:
+def _tell(notices: Sequence[Notice], message: bytes, ended: Signalled) -> None:
     for notice in notices:
         error = notify(notice, message, pause=ended.wait)
         if error is not None:
