@@ -18,8 +18,8 @@ from twinproof.errors import Unavailable, UsageError
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.report.html import page
 from twinproof.report.html.compose_lines import compose_lines
-from twinproof.report.html.content import visible
 from twinproof.report.html.page import html_report
+from twinproof.report.html.templating import visible
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict
 

@@ -17,8 +17,9 @@ from twinproof.policy import Pins, Policy
 from twinproof.sources.archive.entry import link, summary_of
 from twinproof.sources.archive.store import Archive, New
 from twinproof.verifier import Verifier
-from twinproof.web.pages import Site, make_app
+from twinproof.web.app import make_app
 from twinproof.web.recheck import Recheck, Rechecked
+from twinproof.web.site import Site
 
 DAY = 86400
 

@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
         import uvicorn
 
         from twinproof.cli.rechecking import rechecking
-        from twinproof.web.pages import Site, make_app
+        from twinproof.web.app import make_app
+        from twinproof.web.site import Site
     except ImportError as error:
         raise UsageError("pages need Starlette, Jinja2 and uvicorn", hint="pip install 'twinproof[web]'") from error
     settings = read_settings(arguments)

@@ -1,17 +1,40 @@
-"""The one route that changes something: who may, from where, and how often."""
+"""The page of the re-check, and the one route that changes something: who may, from where, and how often."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from twinproof.web.recheck import Busy, Recheck
+from twinproof.web.response import json_response, script_page
+from twinproof.web.site import Site
 
-__all__ = ["answer"]
+__all__ = ["RecheckPage"]
 
 _BEARER = "bearer "
 
 
-def answer(recheck: Recheck, request: Request) -> tuple[int, dict[str, object], dict[str, str]]:
+class RecheckPage:
+    """Shows how far a re-check is, and starts one."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def recheck(self, request: Request) -> Response:
+        recheck = self._site.recheck
+        if recheck is None:
+            document: dict[str, object] = {"instances": [], "state": "not configured"}
+            return self._page(request, document, ())
+        if request.method == "POST":
+            status, document, headers = _started(recheck, request)
+            return json_response(document, status, headers)
+        return self._page(request, recheck.document(), recheck.names)
+
+    def _page(self, request: Request, document: dict[str, object], names: tuple[str, ...]) -> Response:
+        return script_page(self._site, request, "recheck.html.jinja", document, script="recheck.js", names=names)
+
+
+def _started(recheck: Recheck, request: Request) -> tuple[int, dict[str, object], dict[str, str]]:
     """Status, document and headers of a POST.
 
     The token comes in a header, which no form and no link can send, and which a page of another origin could send only

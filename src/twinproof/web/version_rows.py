@@ -232,7 +232,7 @@ def _holds_text(verdict: Verdict, compose_hash: str) -> bool:
     return text is not None and hashlib.sha256(text.encode()).hexdigest() == compose_hash
 
 
-def machine_tracks(runs: Sequence[Run], names: Mapping[str, str], *, until: int) -> tuple[Timeline, int]:
+def machine_tracks(runs: Sequence[Run], names: Mapping[str, str]) -> tuple[Timeline, int]:
     """One track for each machine, and how many machines are left out of the drawing; the table has them all."""
     by_machine: dict[str, list[Piece]] = {}
     for run in runs:
@@ -242,4 +242,5 @@ def machine_tracks(runs: Sequence[Run], names: Mapping[str, str], *, until: int)
         Track(names.get(device_id, device_id[:12] or "not shown"), tuple(pieces))
         for device_id, pieces in by_machine.items()
     ]
+    until = max((run.last for run in runs), default=0)
     return draw_tracks(tracks[:MOST_TRACKS], until=until), max(0, len(tracks) - MOST_TRACKS)

@@ -21,7 +21,7 @@ from twinproof.verdict import Check, Status, Step
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
-__all__ = ["Content", "content_of", "visible"]
+__all__ = ["Content", "content_of"]
 
 _WIDE = Style(width=1 << 16)
 _FAMILIES = {
@@ -38,13 +38,6 @@ _MADE_OF = {
     "MR_SIGNER": "the signer of the TDX module, and the key service",
     "TDX Quote Valid": "everything about the hardware",
 }
-
-
-def visible(text: str) -> str:
-    """The text with every character that would not show, or would turn the text around, written as an escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
 
 
 @dataclass(frozen=True, slots=True)

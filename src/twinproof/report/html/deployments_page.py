@@ -132,7 +132,7 @@ def _record(item: Assessment, row: Row, places: Mapping[str, int]) -> RecordRow:
         standing=row.standing.value,
         when=time_text(row.time),
         transaction="" if anchor is None else f"0x{anchor.transaction.hex()}",
-        url="" if anchor is None else transaction_url(anchor.chain_id, anchor.transaction) or "",
+        url="" if anchor is None else transaction_url(anchor.chain_id, anchor.transaction),
         failure="" if failure is None else f"{failure.step}: {failure.reason}",
         status=_status(item),
         word=_WORDS[_status(item)],
@@ -160,5 +160,4 @@ def _timeline(standings: Sequence[Row], statuses: Mapping[str, str], now: int) -
         names.setdefault(place, row.record.machine)
         ends[place] = attested.at
     made = [Track(names[place], tuple(reversed(pieces))) for place, pieces in tracks.items()]
-    until = max((piece.start for track in made for piece in track.pieces), default=now)
-    return draw_tracks(made, until=max(until, now))
+    return draw_tracks(made, until=now)

@@ -7,63 +7,41 @@ run anything.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from twinproof.comparison import Proof
-from twinproof.errors import UsageError
-from twinproof.report.html.content import content_of, visible
+from twinproof.report.html.content import content_of
 from twinproof.report.html.embedded import Block, evidence_blocks, tool_block
 from twinproof.report.html.graph import HEIGHT, NAMES, WIDTH
+from twinproof.report.html.templating import ASSETS, csp_hash, environment_of, shared_templates
 from twinproof.report.outcome import Failure
 from twinproof.report.side_by_side import titles
-from twinproof.report.verdict_text import time_text
 from twinproof.verifier import Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "html_report", "page_policy", "render_page", "style_and_script", "template_text"]
+__all__ = ["environment", "html_report", "page_policy", "render_page", "style_and_script"]
 
 WORDS = {"pass": "✓ pass", "fail": "✗ FAIL", "warn": "! warn", "not_checked": "○ not checked", "info": "may differ"}
 LINK_WORDS = {"pass": "holds", "fail": "BROKEN", "not_checked": "not checked"}
 SIGNS = {"same": " ", "old": "−", "new": "+", "gap": " "}  # noqa: RUF001  (a minus sign is as wide as a plus)
-_ASSETS = "assets"
 
 
 @cache
 def environment() -> Environment:
-    """The templates, with every value escaped and every unknown name an error. Raises UsageError without Jinja2."""
-    try:
-        from jinja2 import DictLoader, Environment, StrictUndefined  # noqa: PLC0415  (an extra, and slow to import)
-    except ImportError as error:
-        raise UsageError("an HTML report needs Jinja2", hint="pip install 'twinproof[web]'") from error
-    folder = files(__package__) / _ASSETS
-    templates = {item.name: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".jinja")}
-    made = Environment(
-        autoescape=True, loader=DictLoader(templates), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    made.filters["visible"] = visible
-    made.filters["time"] = time_text
-    return made
+    """The templates of the reports. Raises UsageError without Jinja2."""
+    return environment_of(shared_templates())
 
 
 @cache
 def style_and_script() -> tuple[str, str]:
     """The page's own style, and its script: the files in the order of their numbers, in one scope."""
-    folder = files(__package__) / _ASSETS
-    parts = sorted((folder / "script").iterdir(), key=lambda item: item.name)
+    parts = sorted((ASSETS / "script").iterdir(), key=lambda item: item.name)
     script = "".join(part.read_text("utf-8") for part in parts if part.name.endswith(".js"))
-    return (folder / "report.css").read_text("utf-8"), f'(() => {{\n"use strict";\n{script}}})();\n'
-
-
-def template_text(name: str) -> str:
-    """One of the templates, for pages that are served."""
-    return (files(__package__) / _ASSETS / name).read_text("utf-8")
+    return (ASSETS / "report.css").read_text("utf-8"), f'(() => {{\n"use strict";\n{script}}})();\n'
 
 
 def html_report(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[Failure] = (), *, now: int) -> str:
@@ -102,9 +80,8 @@ def page_policy() -> str:
 
 
 def _content_security_policy(style: str, script: str) -> str:
-    hashed = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
     return (
-        f"default-src 'none'; style-src 'sha256-{hashed[0]}'; script-src 'sha256-{hashed[1]}'; base-uri 'none'; "
+        f"default-src 'none'; style-src {csp_hash(style)}; script-src {csp_hash(script)}; base-uri 'none'; "
         "form-action 'none'"
     )
 

@@ -49,7 +49,7 @@ class Timeline:
     height: int
 
 
-def draw_tracks(tracks: Sequence[Track], *, until: int) -> Timeline:
+def draw_tracks(tracks: Sequence[Track], *, until: int = 0) -> Timeline:
     """All tracks on one scale, from the earliest start to `until` or the latest end."""
     pieces = [piece for track in tracks for piece in track.pieces]
     start = min((piece.start for piece in pieces), default=until)
