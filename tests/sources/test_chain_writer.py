@@ -10,9 +10,13 @@ from dataclasses import replace
 import pytest
 
 from rpc_stub import client
+from twinproof.chain.app_change import Change, NewApp, allow_compose_hash, allow_device
 from twinproof.errors import Refused, TwinproofError, Unavailable, UsageError
 from twinproof.keccak import keccak256
-from twinproof.sources.chain_writer import ChainWriter, Change, NewApp, allow_compose_hash, allow_device
+from twinproof.sources.allowed_now import is_done
+from twinproof.sources.app_deployment import deploy_app, plan_app
+from twinproof.sources.chain_writer import ChainWriter
+from twinproof.sources.final_receipt import wait_finalized
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
@@ -164,7 +168,7 @@ def test_an_account_without_money_is_told_before_anything_is_sent(
     poor = DevAccount.create()
     app = NewApp(kms.address, poor.address, DEVICE, HASH)
     with pytest.raises(Refused, match="cannot pay") as failure:
-        writer(chain).deploy(app, signer(poor, monkeypatch))
+        deploy_app(writer(chain), app, signer(poor, monkeypatch))
     assert failure.value.exit_code == 4
 
 
@@ -264,7 +268,7 @@ def test_finality_is_waited_for(chain: DevChain, app: AppContract, monkeypatch: 
     clock = Clock(lambda _: chain.mine())
     asked = writer(chain, clock=clock)
     written = asked.write(allow_compose_hash(app.address, some_hash()), signer(app.owner, monkeypatch))
-    final = asked.wait_finalized(written, timeout=1000)
+    final = wait_finalized(asked.quorum, written, timeout=1000, pause=clock.pause, clock=clock.read)
     assert final.finalized
     assert final.log == written.log
     assert clock.waits == chain.ledger.depths.finalized
@@ -273,10 +277,11 @@ def test_finality_is_waited_for(chain: DevChain, app: AppContract, monkeypatch: 
 def test_a_block_that_never_becomes_final_is_told(
     chain: DevChain, app: AppContract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = writer(chain)
+    clock = Clock()
+    asked = writer(chain, clock=clock)
     written = asked.write(allow_compose_hash(app.address, some_hash()), signer(app.owner, monkeypatch))
     with pytest.raises(Unavailable, match="not finalized yet"):
-        asked.wait_finalized(written, timeout=20)
+        wait_finalized(asked.quorum, written, timeout=20, pause=clock.pause, clock=clock.read)
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["mined again", "forgotten"])
@@ -288,18 +293,19 @@ def test_a_reorganisation_while_waiting_is_noticed(
             chain.reorg(2, keep=keep)
         chain.mine()
 
-    asked = writer(chain, clock=Clock(reorganise))
+    clock = Clock(reorganise)
+    asked = writer(chain, clock=clock)
     chain.mine()
     written = asked.write(allow_compose_hash(app.address, some_hash()), signer(app.owner, monkeypatch))
     chain.mine()
     if keep:
-        final = asked.wait_finalized(written, timeout=1000)
+        final = wait_finalized(asked.quorum, written, timeout=1000, pause=clock.pause, clock=clock.read)
         assert final.log is not None
         assert written.log is not None
         assert final.log.block_hash != written.log.block_hash
     else:
         with pytest.raises(Unavailable, match="not finalized yet") as failure:
-            asked.wait_finalized(written, timeout=60)
+            wait_finalized(asked.quorum, written, timeout=60, pause=clock.pause, clock=clock.read)
         assert "reorganisation" in failure.value.got
 
 
@@ -313,19 +319,19 @@ def test_an_app_is_deployed_and_its_id_comes_from_the_factory_s_log(
     asked = writer(chain)
     if require_tcb and generation is Generation.FIRST:
         with pytest.raises(Refused, match="would refuse"):
-            asked.deploy(new, signer(kms.owner, monkeypatch))
+            deploy_app(asked, new, signer(kms.owner, monkeypatch))
         return
-    written = asked.deploy(new, signer(kms.owner, monkeypatch))
+    written = deploy_app(asked, new, signer(kms.owner, monkeypatch))
     app = AppContract(chain, written.contract, kms.owner)
     assert app.is_allowed(HASH)
     assert written.log is not None
     assert written.log.topics == (keccak256(b"ComposeHashAdded(bytes32)"),)
-    assert asked.is_done(allow_device(app.address, DEVICE))
+    assert is_done(asked.quorum, allow_device(app.address, DEVICE))
 
 
 def test_what_is_no_kms_deploys_nothing(chain: DevChain, app: AppContract) -> None:
     with pytest.raises(Refused, match="not a KMS of dstack"):
-        writer(chain).plan_app(NewApp(app.address, app.owner.address, DEVICE, HASH), app.owner.address)
+        plan_app(writer(chain), NewApp(app.address, app.owner.address, DEVICE, HASH), app.owner.address)
 
 
 def test_a_log_that_is_missing_is_no_success(

@@ -12,9 +12,11 @@ import pytest
 
 from lying_node import lying
 from rpc_stub import client
+from twinproof.chain.app_change import NewApp, Written, allow_compose_hash
 from twinproof.deployments.journal import Journal
 from twinproof.errors import Refused, Unavailable
-from twinproof.sources.chain_writer import SENT, ChainWriter, NewApp, Written, allow_compose_hash
+from twinproof.sources.app_deployment import deploy_app
+from twinproof.sources.chain_writer import SENT, ChainWriter
 from twinproof.sources.deploy_journal import JournalFile, journal_file
 from twinproof.sources.registrar import ALLOW, Registrar
 from twinproof.sources.rpc import Endpoint
@@ -117,7 +119,7 @@ def test_one_whose_fee_is_too_low_by_now_is_replaced_by_itself_at_a_higher_one(
 
 def deploy(app: AppContract, new: NewApp, signer: Signer, folder: Path, *, another: bool = False) -> Written:
     with journal(folder) as kept:
-        return writer(app.chain).deploy(new, signer, kept, another=another)
+        return deploy_app(writer(app.chain), new, signer, kept, another=another)
 
 
 def stuck_deployment(app: AppContract, new: NewApp, signer: Signer, folder: Path) -> Transaction:

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 import pytest
 
 from rpc_stub import client
+from twinproof.chain.app_change import allow_compose_hash
 from twinproof.cli.main import main
 from twinproof.errors import TwinproofError
-from twinproof.sources.chain_writer import ChainWriter, allow_compose_hash
+from twinproof.sources.chain_writer import ChainWriter
+from twinproof.sources.final_receipt import wait_finalized
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.sources.rpc_quorum import Quorum
@@ -200,7 +202,7 @@ def test_a_receipt_that_only_one_of_three_shows_is_never_final(
     written = asked.write(allow_compose_hash(app.address, secrets.token_bytes(32)), signer)
     app.chain.mine(app.chain.ledger.depths.finalized)
     with pytest.raises(RpcUntrue, match="do not agree on the receipt") as failure:
-        asked.wait_finalized(written, timeout=100)
+        wait_finalized(asked.quorum, written, timeout=100)
     assert "1 of 3" in failure.value.got
 
 

@@ -21,7 +21,8 @@ from twinproof.sources.files import read_file
 from twinproof.wire import shown
 
 if TYPE_CHECKING:
-    from twinproof.sources.chain_writer import ChainWriter, Change, Written
+    from twinproof.chain.app_change import Change, Written
+    from twinproof.sources.chain_writer import ChainWriter
     from twinproof.sources.deploy_journal import JournalFile
     from twinproof.sources.signing_key import Signer
     from twinproof.sources.transactions import PlannedTransaction
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     signer = None if arguments.plan else key_of(arguments)
     if arguments.action == "deploy-app":
         return _deploy(arguments, configuration, settings, signer)
-    from twinproof.sources.chain_writer import allow_compose_hash, allow_device
+    from twinproof.chain.app_change import allow_compose_hash, allow_device
 
     app_id = address_of(arguments.app_id, "APP_ID")
     if arguments.action == "allow":
@@ -55,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _deploy(
     arguments: argparse.Namespace, configuration: Configuration, settings: ChainSettings, signer: Signer | None
 ) -> int:
-    from twinproof.sources.chain_writer import NewApp
+    from twinproof.chain.app_change import NewApp
+    from twinproof.sources.app_deployment import deploy_app, plan_app
 
     if settings.kms is None:
         raise UsageError("no KMS contract", where="--kms", hint="or kms of [chain] in twinproof.toml")
@@ -78,11 +80,11 @@ def _deploy(
         [("KMS", app.kms), ("owner", app.owner), ("device", app.device_id), ("compose hash", app.compose_hash)],
     )
     if signer is None:
-        planned = writer.plan_app(app, sender)
+        planned = plan_app(writer, app, sender)
         _print_plan(planned, arguments)
         return 0
     with _journal(writer, signer, repr(app).encode()) as journal:
-        written = writer.deploy(app, signer, journal, another=arguments.another, from_block=settings.from_block)
+        written = deploy_app(writer, app, signer, journal, another=arguments.another, from_block=settings.from_block)
         return _finished(writer, written, arguments)
 
 
@@ -152,9 +154,11 @@ def _lines(planned: PlannedTransaction) -> list[str]:
 
 
 def _finished(writer: ChainWriter, written: Written, arguments: argparse.Namespace) -> int:
+    from twinproof.sources.final_receipt import wait_finalized
+
     if arguments.wait == "finalized" and written.log is not None:
         _say(f"mined in block {written.log.block_number}; waiting until it is finalized")
-        written = writer.wait_finalized(written, timeout=max(arguments.timeout, 3600))
+        written = wait_finalized(writer.quorum, written, timeout=max(arguments.timeout, 3600))
     if arguments.json:
         print(json.dumps(written.to_json(), indent=1))
     elif written.already or written.log is None:

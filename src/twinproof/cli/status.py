@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from twinproof.chain.app_change import allow_compose_hash
 from twinproof.cli.collect import collect
 from twinproof.cli.configuration import Configuration, read_configuration
 from twinproof.cli.deploy_setup import API_KEY, chain_of, cloud_of, known_app_id, machines_of
@@ -21,13 +22,13 @@ from twinproof.deployments.status import MachineStatus
 from twinproof.errors import TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.policy import Machine, Pins
 from twinproof.report.layout import bullet
-from twinproof.sources.chain_writer import ChainWriter, allow_compose_hash
+from twinproof.sources.allowed_now import device_may_boot, is_done
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.deployment_records import FOLDER, read_records
 from twinproof.sources.git import find_repository
 from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
-from twinproof.sources.registrar import device_may_boot
+from twinproof.sources.rpc_quorum import Quorum
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
 
@@ -52,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings._replace(policy=replace(settings.policy, pins=Pins(app_id=app_id)))
     urls = _urls(machines, app_id, http)
     verdicts = _verdicts(machines, urls, settings, arguments)
-    writer = _writer(arguments, configuration, http)
+    quorum = _quorum(arguments, configuration, http)
     found = [
-        _status(machine, verdict, writer, app_id, active.get(machine.name))
+        _status(machine, verdict, quorum, app_id, active.get(machine.name))
         for machine, verdict in zip(machines, verdicts, strict=True)
     ]
     code = worst_exit_code(item.exit_code for item in found)
@@ -110,22 +111,24 @@ def _verdicts(
     return fetch_all([machine.name for machine in machines], judge)
 
 
-def _writer(
+def _quorum(
     arguments: argparse.Namespace, configuration: Configuration, http: HttpClient
-) -> ChainWriter | TwinproofError | None:
+) -> Quorum | TwinproofError | None:
     settings = chain_of(arguments, configuration)
     if not settings.rpc:
         return None
     try:
-        return ChainWriter(settings.opened(http))
+        quorum = settings.opened(http)
+        quorum.check_chain_id()
     except Unavailable as error:
         return error
+    return quorum
 
 
 def _status(
     machine: Machine,
     verdict: Verdict | TwinproofError,
-    writer: ChainWriter | TwinproofError | None,
+    quorum: Quorum | TwinproofError | None,
     app_id: bytes,
     record: Record | None,
 ) -> MachineStatus:
@@ -136,18 +139,18 @@ def _status(
         else verdict.claims.platform.device_id
     )
 
-    def asked(question: Callable[[ChainWriter], bool]) -> bool | TwinproofError | None:
-        if not isinstance(writer, ChainWriter):
-            return writer
+    def asked(question: Callable[[Quorum], bool]) -> bool | TwinproofError | None:
+        if not isinstance(quorum, Quorum):
+            return quorum
         try:
-            return question(writer)
+            return question(quorum)
         except TwinproofError as error:
             return error
 
     return MachineStatus(
         machine,
         verdict,
-        asked(lambda it: it.is_done(allow_compose_hash(app_id, software.compose_hash))) if software else None,
+        asked(lambda it: is_done(it, allow_compose_hash(app_id, software.compose_hash))) if software else None,
         asked(lambda it: device_may_boot(it, app_id, device)) if device else None,
         record,
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from twinproof.keccak import keccak256
+from twinproof.chain.events import Kind, topics
 from twinproof.sources.log_scan import LogFilter, LogScan, finished
 from twinproof.sources.rpc import Endpoint, header_at
 
-__all__ = ["DEPLOYED", "RECENT_BLOCKS", "deployed_by"]
+__all__ = ["RECENT_BLOCKS", "deployed_by"]
 
-DEPLOYED = keccak256(b"AppDeployedViaFactory(address,address)")
 RECENT_BLOCKS = 9_000
 """How far back it is looked where nobody says how far: five hours on Base."""
 
@@ -17,6 +16,6 @@ def deployed_by(endpoint: Endpoint, kms: bytes, sender: bytes, from_block: int |
     """App ids, sorted. Raises Unavailable."""
     head = header_at(endpoint, "latest").number
     first = max(0, head - RECENT_BLOCKS) if from_block is None else min(from_block, head)
-    wanted = LogFilter((kms,), ((DEPLOYED,), (), (sender.rjust(32, b"\0"),)))
+    wanted = LogFilter((kms,), (topics(Kind.APP_DEPLOYED_VIA_FACTORY), (), (sender.rjust(32, b"\0"),)))
     logs = finished(LogScan(endpoint, wanted).chunks(first, head))
     return sorted({log.topics[1][12:] for log in logs if len(log.topics) == 3})

@@ -30,7 +30,7 @@ from twinproof.sources.transactions import (
     wait_for,
 )
 
-__all__ = ["found_mined", "hashes_of", "transact"]
+__all__ = ["forget", "found_mined", "hashes_of", "kept_receipt", "transact"]
 
 
 def hashes_of(kept: SignedTransaction) -> tuple[bytes, ...]:
@@ -42,6 +42,18 @@ def found_mined(endpoint: Endpoint, kept: SignedTransaction) -> Receipt | None:
     """The receipt of whichever was mined; None while none is. Raises Unavailable."""
     receipts = (receipt_of(endpoint, transaction) for transaction in hashes_of(kept))
     return next((receipt for receipt in receipts if receipt is not None), None)
+
+
+def kept_receipt(endpoint: Endpoint, journal: JournalFile | None, label: str) -> Receipt | None:
+    """Of the transaction of this label, where the journal has one and it is mined. Raises Unavailable."""
+    kept = None if journal is None else journal.now.transactions.get(label)
+    return None if kept is None else found_mined(endpoint, kept)
+
+
+def forget(journal: JournalFile | None, label: str) -> None:
+    """What the journal has of this label, if anything."""
+    if journal is not None and label in journal.now.transactions:
+        journal.change(lambda now: now.with_transaction(label, None))
 
 
 def transact(
@@ -62,7 +74,7 @@ def transact(
     """
     kept = journal.now.transactions.get(label)
     if kept is not None and _is_over(endpoint, kept):
-        journal.change(lambda now: now.with_transaction(label, None))
+        forget(journal, label)
         kept = None
     if kept is None:
         planned = plan()

@@ -9,26 +9,29 @@ import time
 from collections.abc import Callable
 
 from twinproof.chain.abi import AnswerKind
-from twinproof.chain.contracts import ALLOW_ANY_DEVICE, KMS_INFO, OWNER, REGISTERED_APPS
+from twinproof.chain.app_change import Change, NewApp, allow_compose_hash, allow_device
+from twinproof.chain.contracts import KMS_INFO, OWNER, REGISTERED_APPS
 from twinproof.chain.receipt import Receipt
 from twinproof.deployments.anchor import COMPOSE_HASH_ADDED, Mined
 from twinproof.deployments.journal import SignedTransaction
 from twinproof.errors import Refused, Unavailable
 from twinproof.keccak import keccak256
+from twinproof.sources.allowed_now import device_may_boot, is_done, is_undone
+from twinproof.sources.app_deployment import deployed_app, plan_app
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_calls import ask
 from twinproof.sources.chain_logs import first_block_with_code
-from twinproof.sources.chain_writer import ChainWriter, Change, NewApp, allow_compose_hash, allow_device
+from twinproof.sources.chain_writer import ChainWriter
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.earlier_apps import deployed_by
-from twinproof.sources.kept_transaction import found_mined, transact
+from twinproof.sources.kept_transaction import forget, found_mined, kept_receipt, transact
 from twinproof.sources.log_scan import LogFilter, LogScan, finished
 from twinproof.sources.mined import mined_transaction
 from twinproof.sources.rpc import Endpoint, header_at
 from twinproof.sources.signing_key import Signer
 from twinproof.sources.transactions import Limits, PlannedTransaction
 
-__all__ = ["ALLOW", "CONTRACT", "Registrar", "device_may_boot"]
+__all__ = ["ALLOW", "CONTRACT", "Registrar"]
 
 CONTRACT, ALLOW = "contract", "allow"
 
@@ -96,10 +99,10 @@ class Registrar:
             )
 
     def hash_allowed(self, app_id: bytes, compose_hash: bytes) -> bool:
-        return self._writer.is_done(allow_compose_hash(app_id, compose_hash))
+        return is_done(self._writer.quorum, allow_compose_hash(app_id, compose_hash))
 
     def device_allowed(self, app_id: bytes, device_id: bytes) -> bool:
-        return device_may_boot(self._writer, app_id, device_id)
+        return device_may_boot(self._writer.quorum, app_id, device_id)
 
     def earlier_contract(self, compose_hash: bytes) -> bytes | None:
         """An app that this signer deployed lately through the factory, and that allows this very hash, if there is one.
@@ -119,8 +122,8 @@ class Registrar:
     def deploy(self, journal: JournalFile, *, device_id: bytes, compose_hash: bytes) -> bytes:
         """The app id of the one contract of this journal. Raises Refused, Unavailable."""
         app = NewApp(kms=self.kms, owner=self.address, device_id=device_id, compose_hash=compose_hash)
-        receipt = self._transact(journal, CONTRACT, lambda: self._writer.plan_app(app, self.address))
-        app_id = self._writer.deployed(app, self.address, receipt).contract
+        receipt = self._transact(journal, CONTRACT, lambda: plan_app(self._writer, app, self.address))
+        app_id = deployed_app(self.chain_id, app, self.address, receipt).contract
         journal.change(lambda now: now.with_app(app_id))
         return app_id
 
@@ -134,21 +137,19 @@ class Registrar:
 
     def _make(self, journal: JournalFile, label: str, change: Change, what: str) -> None:
         """What the journal has of this change is forgotten where it was mined and is undone: it does nothing more."""
-        if self._writer.is_done(change):
+        if is_done(self._writer.quorum, change):
             return
-        kept = journal.now.transactions.get(label)
-        receipt = None if kept is None else found_mined(self.endpoint, kept)
-        if receipt is not None and self._writer.is_undone(change, receipt):
-            journal.change(lambda now: now.with_transaction(label, None))
+        receipt = kept_receipt(self.endpoint, journal, label)
+        if receipt is not None and is_undone(self._writer.quorum, change, receipt):
+            forget(journal, label)
         self._transact(journal, label, lambda: _needed(self._writer.plan(change, self.address)))
-        if not self._writer.is_done(change):
+        if not is_done(self._writer.quorum, change):
             raise Unavailable(f"the transaction is mined, and the contract does not allow {what} yet", where="chain")
 
     def anchor(self, journal: JournalFile, app_id: bytes, compose_hash: bytes) -> Mined:
         """The transaction that allowed the hash: the journal's, otherwise the last one in the contract's own logs."""
         for label in (ALLOW, CONTRACT):
-            kept = journal.now.transactions.get(label)
-            receipt = None if kept is None else found_mined(self.endpoint, kept)
+            receipt = kept_receipt(self.endpoint, journal, label)
             if receipt is not None:
                 mined = mined_transaction(self.endpoint, receipt.transaction_hash)
                 if any(log.address == app_id and log.data == compose_hash for log in mined.receipt.logs):
@@ -179,14 +180,6 @@ class Registrar:
         return transact(
             self.endpoint, journal, label, plan, self._signer, limits=limits, show=self._show, pause=self._pause
         )
-
-
-def device_may_boot(writer: ChainWriter, app_id: bytes, device_id: bytes) -> bool:
-    """This one, or every one. Raises Refused for what is no app contract, Unavailable."""
-    any_device = ask(writer.endpoint, app_id, ALLOW_ANY_DEVICE)
-    if any_device.kind is AnswerKind.VALUE and any_device.flag:
-        return True
-    return writer.is_done(allow_device(app_id, device_id))
 
 
 def _needed(planned: PlannedTransaction | None) -> PlannedTransaction:
