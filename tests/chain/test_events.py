@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinproof.chain import events
-from twinproof.chain.events import TOPICS, UNKNOWN_POLICY, Kind, decode_event, decode_events, topics
+from twinproof.chain.events import TOPICS, UNKNOWN_POLICY, Kind, decode_event, topics
 from twinproof.chain.log import Log
 from twinproof.errors import Malformed
 from twinproof.keccak import keccak256
@@ -67,7 +67,7 @@ def test_a_policy_change_names_who_what_and_whether() -> None:
 def test_the_same_topic_of_a_foreign_contract_is_refused() -> None:
     foreign = log(topics(Kind.COMPOSE_HASH_ADDED)[0], data=b"\x11" * 32, address=b"\xbb" * 20)
     with pytest.raises(Malformed, match="another contract"):
-        decode_events([foreign], APP)
+        decode_event(foreign, APP)
 
 
 def test_another_event_is_no_event_of_ours() -> None:

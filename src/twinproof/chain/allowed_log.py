@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twinproof.chain.events import Kind, decode_event
+from twinproof.chain.events import Kind, is_event
 from twinproof.chain.evidence import ChainEvidence
 from twinproof.chain.placed_log import Placed, check_place
 from twinproof.chain.questions import Attested
@@ -22,9 +22,8 @@ def check_log(evidence: ChainEvidence, attested: Attested, ledger: Ledger) -> Pl
         return None
     log = found.log
     with ledger.line(_STEP) as line:
-        line.got = f"block {log.block_number}, transaction 0x{log.transaction_hash.hex()}, log {log.log_index}"
-        event = decode_event(log, attested.app_id)
-        if event is None or event.kind is not Kind.COMPOSE_HASH_ADDED or event.octets != attested.compose_hash:
+        line.got = log.place
+        if not is_event(log, attested.app_id, Kind.COMPOSE_HASH_ADDED, attested.compose_hash):
             raise Contradiction(
                 "the log does not allow the attested compose hash",
                 where=line.got,

@@ -6,7 +6,6 @@ padding before addresses, booleans of 0 or 1. Source: Dstack-TEE/dstack, dstack/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -15,7 +14,7 @@ from twinproof.chain.abi import decode_words
 from twinproof.chain.log import Log
 from twinproof.errors import Malformed
 
-__all__ = ["TOPICS", "UNKNOWN_POLICY", "Event", "Kind", "decode_event", "decode_events", "topics"]
+__all__ = ["TOPICS", "UNKNOWN_POLICY", "Event", "Kind", "decode_event", "is_event", "topics"]
 
 
 class Kind(StrEnum):
@@ -235,9 +234,10 @@ def decode_event(log: Log, contract: bytes) -> Event | None:
     return Event(form.kind, indexed + _data(form, log.data, where), log)
 
 
-def decode_events(logs: Iterable[Log], contract: bytes) -> tuple[Event, ...]:
-    """The events among the logs of `contract`, in their order. Raises Malformed."""
-    return tuple(event for log in logs if (event := decode_event(log, contract)) is not None)
+def is_event(log: Log, contract: bytes, kind: Kind, octets: bytes) -> bool:
+    """Whether `contract` says with this log that `kind` happened to `octets`. Raises Malformed as `decode_event`."""
+    event = decode_event(log, contract)
+    return event is not None and event.kind is kind and event.octets == octets
 
 
 def _data(form: _Form, data: bytes, where: str) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ What the factory makes is a proxy of known code, with nothing in its storage but
 
 from __future__ import annotations
 
-from twinproof.chain.events import Kind, decode_event
+from twinproof.chain.events import Kind, is_event
 from twinproof.chain.evidence import ChainEvidence
 from twinproof.chain.placed_log import check_place
 from twinproof.chain.questions import Attested
@@ -39,9 +39,8 @@ def check_factory(
         return NOT_SHOWN
     log = found.log
     with ledger.line(_STEP) as line:
-        line.got = f"block {log.block_number}, transaction 0x{log.transaction_hash.hex()}, log {log.log_index}"
-        event = decode_event(log, evidence.kms)
-        if event is None or event.kind is not Kind.APP_DEPLOYED_VIA_FACTORY or event.octets != attested.app_id:
+        line.got = log.place
+        if not is_event(log, evidence.kms, Kind.APP_DEPLOYED_VIA_FACTORY, attested.app_id):
             raise Contradiction(
                 "the log does not say that the factory made this app",
                 where=line.got,

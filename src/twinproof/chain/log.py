@@ -36,6 +36,11 @@ class Log:
         """The order of a chain: block, then place in the block."""
         return self.block_number, self.log_index
 
+    @property
+    def place(self) -> str:
+        """Where it stands, for people."""
+        return f"block {self.block_number}, transaction 0x{self.transaction_hash.hex()}, log {self.log_index}"
+
 
 def parse_log(fields: Fields) -> Log:
     """Read one log strictly. Raises Malformed, also for logs of a block that was dropped or is not mined yet."""

@@ -96,12 +96,6 @@ class Plan:
     def actions(self) -> dict[str, Action]:
         return {target.name: action for target, action in self.targets}
 
-    @property
-    def nothing_to_do(self) -> bool:
-        """On chain and in the cloud; whether it runs is another question, and is asked."""
-        settled = self.app_id is not None and self.hash_allowed and not self.devices_missing
-        return settled and all(action is Action.KEEP for _, action in self.targets)
-
     def to_json(self) -> dict[str, object]:
         return {
             "version": str(self.release.version),

@@ -20,7 +20,6 @@ from twinproof.wire import Fields, parse_json, parse_object
 __all__ = ["GitHub"]
 
 PAGES, PER_PAGE = 50, 100
-MAX_BODY = 1 << 20
 MAX_ASSET = 64 << 20
 _OK, _CREATED, _NO_CONTENT = 200, 201, 204
 
