@@ -11,7 +11,7 @@ from twinproof.chain.history import History, Moment, NoteKind, Span, Subject, Va
 from twinproof.chain.log import Log
 from twinproof.errors import Malformed
 from twinproof.release.publication import FindingKind, Publication
-from twinproof.report.layout import bullet, paragraph
+from twinproof.report.layout import bullet, capital, paragraph
 from twinproof.report.style import Style
 from twinproof.verdict import Status
 
@@ -116,10 +116,9 @@ def history_text(report: HistoryReport, style: Style) -> str:
     for question in report.open_questions:
         lines += bullet(style.mark(Status.NOT_CHECKED), 6 if style.unicode else 4, f"not read: {question}", style)
     colour = {True: "green", False: "red", None: "yellow"}[report.publication.all_published]
-    sentence = report.publication.sentence
     lines += [
         style.rule(double=True),
-        *(style.paint(line, "bold", colour) for line in paragraph(sentence[0].upper() + sentence[1:], style, "")),
+        *(style.paint(line, "bold", colour) for line in paragraph(capital(report.publication.sentence), style, "")),
         style.rule(double=True),
     ]
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from twinproof.report.style import Style
 from twinproof.verdict import Status
 from twinproof.wire import shown
 
-__all__ = ["bullet", "marked", "paragraph", "shorten", "table"]
+__all__ = ["bullet", "capital", "marked", "paragraph", "shorten", "table"]
 
 _LONG_HEX = re.compile(r"[0-9a-f]{33,}")
 _LABEL = 16
@@ -54,6 +54,11 @@ def _stacked(headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]],
 def paragraph(text: str, style: Style, indent: str = "  ") -> list[str]:
     """Words wrapped to the width; a word longer than the line (a hash) is broken, not lost."""
     return textwrap.wrap(shown(text, 1 << 16), style.width, initial_indent=indent, subsequent_indent=indent)
+
+
+def capital(text: str) -> str:
+    """The text with a capital letter in front; `str.capitalize` would make the other ones small."""
+    return text[:1].upper() + text[1:]
 
 
 def shorten(text: str, style: Style) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinproof.chain.power import Power, power_facts, power_sentence
-from twinproof.report.layout import bullet, paragraph
+from twinproof.report.layout import bullet, capital, paragraph
 from twinproof.report.style import Style
 from twinproof.verdict import Status
 
@@ -31,10 +31,9 @@ def power_text(power: Power, *, chain_id: int, whose: str, dissent: Sequence[tup
         lines += [style.paint(line, "dim") for line in paragraph(f"[{fact.shown_by}]", style, " " * (mark_width + 4))]
     for name, reason in dissent:
         lines += bullet(style.mark(Status.WARN), mark_width, f"endpoint {name} {reason}", style)
-    sentence = power_sentence(power)
     lines += [
         style.rule(double=True),
-        *(style.paint(line, "bold") for line in paragraph(f"{sentence[0].upper()}{sentence[1:]}.", style, "")),
+        *(style.paint(line, "bold") for line in paragraph(f"{capital(power_sentence(power))}.", style, "")),
         style.rule(double=True),
     ]
     return "\n".join(lines) + "\n"

@@ -21,8 +21,6 @@ from twinproof.web.version_rows import machine_tracks, version_rows
 
 __all__ = ["VersionPages"]
 
-_SIGNS = {"same": " ", "old": "-", "new": "+", "gap": " "}
-
 
 @dataclass(frozen=True, slots=True)
 class _Ran:
@@ -93,7 +91,7 @@ class VersionPages:
             "to": {"version": names[1], "entry": last},
             "lines": [asdict(line) for line in lines],
         }
-        return page(self._site, request, "diff.html.jinja", document, names=names, lines=lines, signs=_SIGNS)
+        return page(self._site, request, "diff.html.jinja", document, names=names, lines=lines)
 
 
 def _newest_text(archive: Archive, version: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from twinproof.evidence.carrier import unpack
 from twinproof.report.html.compose_lines import Line, compose_lines
 from twinproof.report.html.embedded import bundle_file
 from twinproof.report.html.graph import Drawing, draw
+from twinproof.report.layout import capital
 from twinproof.report.outcome import Failure, headline_text, proof_sentence
 from twinproof.report.side_by_side import Named, expected_differences, open_checks, rows, titles
 from twinproof.report.style import Style
@@ -192,7 +193,7 @@ def _compared(proof: Proof | None, verdicts: Sequence[Verdict]) -> list[Row]:
     for rule in RULES:
         values = [rule.value(verdict.claims) or "" for verdict in verdicts]
         texts = tuple(value.hex() if isinstance(value, bytes) else value for value in values)
-        label = f"{rule.what[0].upper()}{rule.what[1:]}"
+        label = capital(rule.what)
         if proof is None:
             found.append(Row(label, texts, relation="", check_id=rule.step.id))
             continue
@@ -208,9 +209,10 @@ def _uncompared(proof: Proof | None, verdicts: Sequence[Verdict]) -> list[Row]:
     for check in proof.checks if proof is not None else ():
         if check.id not in about_one:
             texts = tuple("" for _ in verdicts)
-            title = f"{check.step.title[0].upper()}{check.step.title[1:]}"
             reason = " ".join(filter(None, (check.reason, check.got)))
-            found.append(Row(title, texts, "", check.status.value, reason, check.step.why, check.id))
+            found.append(
+                Row(capital(check.step.title), texts, "", check.status.value, reason, check.step.why, check.id)
+            )
     return found
 
 

@@ -14,6 +14,7 @@ from twinproof.report.history_text import FAILS, SHOWN_NOTES, Change, HistoryRep
 from twinproof.report.html.embedded import Block, json_block
 from twinproof.report.html.page import render_page
 from twinproof.report.html.timeline import Piece, Timeline, Track, draw_tracks
+from twinproof.report.layout import capital
 from twinproof.report.verdict_text import time_text
 
 __all__ = ["history_page"]
@@ -105,12 +106,11 @@ def history_page(
     Raises UsageError when Jinja2 is not installed.
     """
     publication = report.publication
-    sentence = publication.sentence
     content = HistoryContent(
         simulated="",
         outcome=_OUTCOMES[publication.all_published],
         tone=_TONES[publication.all_published] if report.exit_code == 0 else "bad",
-        sentence=f"{sentence[0].upper()}{sentence[1:]}.",
+        sentence=f"{capital(publication.sentence)}.",
         whose=report.whose,
         app=f"0x{report.history.contract.hex()}",
         chain_id=report.chain_id,
@@ -127,15 +127,11 @@ def history_page(
             (fact.question, fact.answer, fact.shown_by, "warn" if fact.concern else "pass")
             for fact in (power_facts(power) if power is not None else ())
         ),
-        power_sentence=_sentence(power_sentence(power)) if power is not None else "",
+        power_sentence=f"{capital(power_sentence(power))}." if power is not None else "",
         power_missing=power_missing,
         proofs=len(proofs),
     )
     return render_page("history.html.jinja", content, list(_blocks(report, proofs)))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _blocks(report: HistoryReport, proofs: Sequence[PlacedLog]) -> Iterator[Block]:

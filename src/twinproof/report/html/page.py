@@ -27,7 +27,6 @@ __all__ = ["environment", "html_report", "page_policy", "render_page", "style_an
 
 WORDS = {"pass": "✓ pass", "fail": "✗ FAIL", "warn": "! warn", "not_checked": "○ not checked", "info": "may differ"}
 LINK_WORDS = {"pass": "holds", "fail": "BROKEN", "not_checked": "not checked"}
-SIGNS = {"same": " ", "old": "−", "new": "+", "gap": " "}  # noqa: RUF001  (a minus sign is as wide as a plus)
 
 
 @cache
@@ -59,7 +58,7 @@ def html_report(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequ
 def render_page(template: str, content: object, blocks: Sequence[Block], **values: object) -> str:
     """One of the self-contained pages, with what every one has. Raises UsageError when Jinja2 is not installed."""
     style, script = style_and_script()
-    words = {"words": WORDS, "link_words": LINK_WORDS, "signs": SIGNS, "names": NAMES}
+    words = {"words": WORDS, "link_words": LINK_WORDS, "names": NAMES}
     return (
         environment()
         .get_template(template)

@@ -21,6 +21,16 @@ class Ledger {
   }
 }
 
+function statusIn(results, id) { return (results.get(id) || { status: NOT_CHECKED }).status; }
+
+// The ids among these that failed, and those that were repeated at all.
+function sorted(results, ids) {
+  return {
+    failed: ids.filter((id) => statusIn(results, id) === FAIL),
+    repeated: ids.filter((id) => statusIn(results, id) !== NOT_CHECKED),
+  };
+}
+
 // What an earlier step should have given.
 function need(value, what) {
   if (value === undefined || value === null) throw new Open(`needs ${what}`);

@@ -26,6 +26,9 @@ function join(...parts) {
 
 function same(a, b) { return a.length === b.length && a.every((byte, i) => byte === b[i]); }
 
+// The first byte is the highest.
+function bytesToNumber(bytes) { return bytes.reduce((value, byte) => value * 256 + byte, 0); }
+
 function zero(bytes) { return bytes.every((byte) => byte === 0); }
 
 async function digest(name, bytes) { return new Uint8Array(await crypto.subtle.digest(name, bytes)); }

@@ -11,7 +11,7 @@ function element(reader, tag) {
   if (size & 0x80) {
     const count = size & 0x7f;
     if (count < 1 || count > 3) throw new Failed(`${reader.where}: a length of ${count} bytes`);
-    size = reader.take(count).reduce((value, byte) => value * 256 + byte, 0);
+    size = bytesToNumber(reader.take(count));
   }
   const content = reader.take(size);
   return { tag: found, content, raw: reader.bytes.subarray(start, reader.at) };
@@ -25,6 +25,13 @@ function children(content, where) {
 
 function inside(item, where) { return new Reader(item.content, where); }
 
+// What is in the one sequence that these bytes are.
+function sequence(der, where) {
+  const outer = new Reader(der, where), content = inside(element(outer, SEQUENCE), where);
+  outer.end();
+  return content;
+}
+
 function time(item) {
   const text = new TextDecoder("ascii").decode(item.content);
   const form = item.tag === UTC_TIME ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
@@ -37,9 +44,7 @@ function time(item) {
 
 // r || s of the DER form that certificates carry: what WebCrypto takes.
 function rawSignature(der) {
-  const outer = new Reader(der, "signature");
-  const pair = inside(element(outer, SEQUENCE), "signature");
-  outer.end();
+  const pair = sequence(der, "signature");
   const numbers = [element(pair, INTEGER), element(pair, INTEGER)].map(({ content }) => {
     const digits = content[0] === 0 ? content.subarray(1) : content;
     if (digits.length > 32 || content[0] & 0x80) throw new Failed("a signature that is not of P-256");

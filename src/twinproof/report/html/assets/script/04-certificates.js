@@ -4,9 +4,7 @@ const ECDSA_WITH_SHA256 = "2a8648ce3d040302", SGX_ARC = "2a864886f84d010d01", BA
 const COMMON_NAME = "550403";
 
 function certificate(der) {
-  const outer = new Reader(der, "certificate");
-  const whole = inside(element(outer, SEQUENCE), "certificate");
-  outer.end();
+  const whole = sequence(der, "certificate");
   const signed = element(whole, SEQUENCE), algorithm = element(whole, SEQUENCE), signature = element(whole, BIT_STRING);
   whole.end();
   hold(hex(children(algorithm.content, "algorithm")[0].content) === ECDSA_WITH_SHA256, "not signed with ECDSA and SHA-256");
@@ -57,9 +55,7 @@ function pem(text) {
 }
 
 function revocationList(der) {
-  const outer = new Reader(der, "CRL");
-  const whole = inside(element(outer, SEQUENCE), "CRL");
-  outer.end();
+  const whole = sequence(der, "CRL");
   const signed = element(whole, SEQUENCE);
   element(whole, SEQUENCE);
   const signature = rawSignature(element(whole, BIT_STRING).content.subarray(1));
@@ -100,4 +96,4 @@ function pairs(content, arc) {
   return found;
 }
 
-function number(item) { return need(item, "an SVN").content.reduce((value, byte) => value * 256 + byte, 0); }
+function number(item) { return bytesToNumber(need(item, "an SVN").content); }

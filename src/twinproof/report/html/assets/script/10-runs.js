@@ -86,10 +86,13 @@ async function checkCompose({ app_compose: text, mr_config: document }, boot, td
   });
 }
 
+// Name and id, as the boot event has them.
+function keyProvider(payload) { return JSON.parse(new TextDecoder().decode(payload)); }
+
 const PROVIDER_KINDS = { none: 0, "local-sgx": 1, kms: 2, tpm: 3 };
 
 function configV2(value, boot) {
-  const { name, id } = JSON.parse(new TextDecoder().decode(boot.get("key-provider"))), app = boot.get("app-id");
+  const { name, id } = keyProvider(boot.get("key-provider")), app = boot.get("app-id");
   const measured = keccak256(join(boot.get("compose-hash"), app, new Uint8Array([PROVIDER_KINDS[name]]), unhex(id)));
   if (same(value, join(new Uint8Array([2]), measured, new Uint8Array(15)))) return;
   if (name !== "kms" && same(app, boot.get("compose-hash").subarray(0, app.length))) {

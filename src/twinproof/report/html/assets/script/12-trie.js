@@ -12,7 +12,7 @@ function rlpItem(reader) {
   const list = first >= 0xc0, base = list ? 0xc0 : 0x80;
   let size = first - base;
   if (size > 55) {
-    size = reader.take(size - 55).reduce((value, byte) => value * 256 + byte, 0);
+    size = bytesToNumber(reader.take(size - 55));
     hold(size > 55, `${reader.where}: an RLP length in another form`);
   }
   const content = reader.take(size);
@@ -31,8 +31,6 @@ function rlpInteger(value) {
   for (let rest = value; rest; rest = Math.floor(rest / 256)) digits.unshift(rest % 256);
   return new Uint8Array([0x80 + digits.length, ...digits]);
 }
-
-function bytesToNumber(bytes) { return bytes.reduce((value, byte) => value * 256 + byte, 0); }
 
 function nibbles(key) { return [...key].flatMap((byte) => [byte >> 4, byte & 15]); }
 

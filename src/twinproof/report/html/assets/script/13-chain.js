@@ -104,7 +104,7 @@ async function checkState(proved, found, measured, ledger) {
     isSet(kms, slotOf(8, need(measured("os-image-hash"), "an OS image in the boot events")), "the KMS does not allow the OS image");
   });
   await ledger.step("chain.key_provider", () => {
-    const { kms } = proved(), { name, id } = JSON.parse(new TextDecoder().decode(measured("key-provider")));
+    const { kms } = proved(), { name, id } = keyProvider(measured("key-provider"));
     if (name !== "kms") throw new Open(`the keys are from the key provider ${name}`);
     hold(hex(bytesAt(kms, 1)) === id.toLowerCase(), "the keys come from another KMS");
   });

@@ -11,10 +11,10 @@ function saysComplete() { return headline().includes(COMPLETE); }
 
 // Steps that hold, says the report, and that this page has no bytes to repeat.
 function missing(told, results, complete) {
-  const compressed = (results.get("evidence.carrier") || {}).status === NOT_CHECKED;
+  const compressed = results.has("evidence.carrier") && statusIn(results, "evidence.carrier") === NOT_CHECKED;
   if (compressed && !complete) return [];
   const ids = ALWAYS_REPEATED.filter((id) => told[id] === PASS || (complete && OF_COMPLETE.includes(id)));
-  return ids.filter((id) => (results.get(id) || { status: NOT_CHECKED }).status === NOT_CHECKED);
+  return ids.filter((id) => statusIn(results, id) === NOT_CHECKED);
 }
 
 // Why the headline cannot be right.

@@ -16,7 +16,7 @@ function comparable(found) {
 }
 
 function provider(payload) {
-  const { name, id } = JSON.parse(new TextDecoder().decode(payload));
+  const { name, id } = keyProvider(payload);
   return `${name}:${id}`;
 }
 

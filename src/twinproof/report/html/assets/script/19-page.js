@@ -55,18 +55,19 @@ function byInstance(selector) {
   return (index) => found.get(index) || [];
 }
 
+function worst(failed, repeated) { return failed.length ? FAIL : repeated.length ? PASS : NOT_CHECKED; }
+
 function paintLinks(links, results) {
   for (const link of links) {
     const ids = link.dataset.checks.split(" ");
-    const failed = ids.filter((id) => (results.get(id) || {}).status === FAIL);
-    const repeated = ids.filter((id) => ((results.get(id) || {}).status || NOT_CHECKED) !== NOT_CHECKED);
+    const { failed, repeated } = sorted(results, ids);
     if (failed.length) link.dataset.status = FAIL;
     link.dataset.browser = repeated.length ? "repeated" : "none";
     const words = link.querySelector(".status-word");
     if (words && failed.length) words.textContent = `BROKEN, says this browser: ${failed.join(", ")}`;
     const browser = link.querySelector(".browser");
     if (browser) {
-      browser.dataset.status = failed.length ? FAIL : repeated.length ? PASS : NOT_CHECKED;
+      browser.dataset.status = worst(failed, repeated);
       browser.textContent = `this browser: ${repeated.length} of ${ids.length} steps repeated`;
     }
   }
@@ -90,11 +91,10 @@ function markRest(results, told, index) {
 function markSum(results, index) {
   const cell = document.getElementById(`browser-sum-${index}`);
   if (!cell) return;
-  const failed = [...results].filter(([, { status }]) => status === FAIL).map(([id]) => id);
-  const repeated = [...results].filter(([, { status }]) => status !== NOT_CHECKED).length;
+  const { failed, repeated } = sorted(results, [...results.keys()]);
   const rest = failed.length ? `NOT holding: ${failed.join(", ")}` : "all hold";
-  cell.dataset.status = failed.length ? FAIL : repeated ? PASS : NOT_CHECKED;
-  cell.textContent = `this browser: ${repeated} steps repeated, ${rest}`;
+  cell.dataset.status = worst(failed, repeated);
+  cell.textContent = `this browser: ${repeated.length} steps repeated, ${rest}`;
 }
 
 // What the table shows has to be what this page read out of the signed bytes itself.
