@@ -1,7 +1,6 @@
 // How up to date is the platform? SVNs against the levels in Intel's documents, and one status of all parts.
 
 const CONFIGURATION = ["ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded", "OutOfDateConfigurationNeeded"];
-const OUT_OF_DATE = ["OutOfDate", "OutOfDateConfigurationNeeded"];
 
 function svnLevel(levels, svn) {
   const level = levels.find(({ tcb }) => tcb.isvsvn <= svn);
