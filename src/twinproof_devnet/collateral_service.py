@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from twinproof_devnet.certificate import Issued
 from twinproof_devnet.collateral import Documents, make
 from twinproof_devnet.host import TdxHost
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 from twinproof_devnet.pki import Pki
 
 __all__ = ["CollateralService", "Publication"]
@@ -39,7 +39,7 @@ class Publication:
     change: Callable[[Documents], Documents] | None = None
 
 
-class CollateralService:
+class CollateralService(Service):
     """Knows the models and the certificates of these hosts, and nothing else."""
 
     def __init__(
@@ -47,21 +47,13 @@ class CollateralService:
     ) -> None:
         self.publication = publication or Publication()
         self._pki, self._hosts, self._clock = pki, tuple(hosts), clock
-        self._server = LoopbackServer(self.answer)
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    def close(self) -> None:
-        self._server.close()
+        super().__init__()
 
     def publish(self, hosts: Iterable[TdxHost], publication: Publication) -> None:
         """From the next request on, know these hosts and publish this."""
         self._hosts, self.publication = tuple(hosts), publication
 
     def answer(self, request: Request) -> Answer:
-        """One request, without a socket."""
         document = _DOCUMENT.fullmatch(request.path)
         if document:
             return self._signed_document(request, document[1].upper(), document[2])

@@ -18,7 +18,7 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 from twinproof_devnet.faults import Fault
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 
 __all__ = ["Front"]
 
@@ -35,7 +35,7 @@ _OWN_HEADERS = frozenset(
 """Of an answer: what this server says for itself."""
 
 
-class Front:
+class Front(Service):
     """Listens on loopback and passes everything to `upstream`, but for the faults that are on at the moment."""
 
     def __init__(self, upstream: str, *faults: Fault) -> None:
@@ -44,20 +44,13 @@ class Front:
         self._faults = frozenset(faults)
         self._kept: Answer | None = None
         self._lock = Lock()
-        self._server = LoopbackServer(self._answer)
-
-    @property
-    def url(self) -> str:
-        return self._server.url
+        super().__init__()
 
     def switch(self, faults: Iterable[Fault]) -> None:
         """From the next request on, these and no others. An answer that is kept for replays stays kept."""
         self._faults = frozenset(faults)
 
-    def close(self) -> None:
-        self._server.close()
-
-    def _answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
         faults = self._faults
         if request.path != _PATH or not faults:
             return self._pass(request.method, request.target, request)

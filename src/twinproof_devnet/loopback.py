@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["Answer", "Handler", "LoopbackServer", "Request"]
+__all__ = ["Answer", "Handler", "LoopbackServer", "Request", "Service"]
 
 MAX_REQUEST_BYTES = 1 << 20
 IDLE_SECONDS = 30.0
@@ -71,6 +72,24 @@ class LoopbackServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(_STOP_SECONDS)
+
+
+class Service(ABC):
+    """Something with a server of its own, from here until it is closed: whoever inherits begins with this last."""
+
+    def __init__(self) -> None:
+        self._server = LoopbackServer(self.answer)
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def close(self) -> None:
+        self._server.close()
+
+    @abstractmethod
+    def answer(self, request: Request) -> Answer:
+        """One request, without a socket. A ConnectionError ends the connection unanswered."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -12,7 +12,7 @@ from twinproof_devnet.chain.lies import told
 from twinproof_devnet.chain.rpc import BlockMethods, Blocks, Methods
 from twinproof_devnet.chain.stale import Frozen, WithoutDepth
 from twinproof_devnet.faults import Fault, Place
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 
 __all__ = ["Endpoint"]
 
@@ -21,7 +21,7 @@ INTERNAL_ERROR = -32603
 SLOW_SECONDS = 5.0
 
 
-class Endpoint:
+class Endpoint(Service):
     """One URL. Counts its calls by method."""
 
     def __init__(self, methods: Methods) -> None:
@@ -33,15 +33,7 @@ class Endpoint:
         """HTTP requests: a batch is one."""
         self.slowness = SLOW_SECONDS
         self._counting = Lock()
-        self._server = LoopbackServer(self.serve)
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.close()
+        super().__init__()
 
     def switch(self, fault: Fault, *, on: bool = True) -> None:
         """Switch a fault on or off. Raises ValueError for one that no endpoint has."""
@@ -57,8 +49,7 @@ class Endpoint:
             blocks = WithoutDepth(blocks)
         return Frozen(blocks) if Fault.STALE_HEAD in self.faults else blocks
 
-    def serve(self, request: Request) -> Answer:
-        """One HTTP request."""
+    def answer(self, request: Request) -> Answer:
         with self._counting:
             self.requests += 1
             odd = self.requests % 2 == 1

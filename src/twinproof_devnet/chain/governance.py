@@ -136,9 +136,6 @@ class KmsContract(_Contract):
     def allow_image(self, os_image_hash: bytes) -> Sent:
         return self.send("addOsImageHash(bytes32)", os_image_hash)
 
-    def remove_image(self, os_image_hash: bytes) -> Sent:
-        return self.send("removeOsImageHash(bytes32)", os_image_hash)
-
     def deploy_app(
         self,
         owner: DevAccount,

@@ -14,7 +14,7 @@ from twinproof_devnet.cloud.reading import Reading
 from twinproof_devnet.cloud.routes import Call, matched
 from twinproof_devnet.cloud.shapes import NEWEST, OLDEST
 from twinproof_devnet.cloud.writing import Writing
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 
 __all__ = ["PREFIX", "CloudService"]
 
@@ -22,23 +22,20 @@ PREFIX = "/api/v1"
 Interruption = Callable[[Request], Answer | None]
 
 
-class CloudService:
+class CloudService(Service):
     """`key` is what X-API-Key has to be. `interruption` may answer instead of the service: for tests of clients."""
 
     def __init__(self, fleet: Fleet, on_chain: OnChain, *, key: str) -> None:
         self.fleet, self._key = fleet, key
         self.interruption: Interruption | None = None
         self._routes = [*Writing(fleet, on_chain).routes(), *Reading(fleet, on_chain).routes()]
-        self._server = LoopbackServer(self.answer)
+        super().__init__()
         on_chain.prefix = self.url
 
     @property
     def url(self) -> str:
         """With the prefix: what PHALA_CLOUD_API_PREFIX has to be."""
-        return self._server.url + PREFIX
-
-    def close(self) -> None:
-        self._server.close()
+        return super().url + PREFIX
 
     def answer(self, request: Request) -> Answer:
         """One request, without a socket. ConnectionError: it was done, and the answer gets lost."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from twinproof_devnet.certificate import Recipe, issue, moment, new_key
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 from twinproof_devnet.sigstore.ct_log import promise
 from twinproof_devnet.sigstore.identity_provider import IdentityProvider
 
@@ -29,7 +29,7 @@ _UTF8_STRING = 0x0C
 _CREATED, _BAD_REQUEST, _UNAUTHORIZED = 201, 400, 401
 
 
-class Fulcio:
+class Fulcio(Service):
     """`ct_key` is the log's that promises to list each certificate."""
 
     def __init__(self, provider: IdentityProvider, clock: Callable[[], int]) -> None:
@@ -38,17 +38,9 @@ class Fulcio:
         self.intermediate = issue(_ca("twinproof devnet Fulcio", now, 0), self.root)
         self.ct_key = new_key()
         self._provider, self._clock = provider, clock
-        self._server = LoopbackServer(self.answer)
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    def close(self) -> None:
-        self._server.close()
+        super().__init__()
 
     def answer(self, request: Request) -> Answer:
-        """One request, without a socket."""
         try:
             claims = self._provider.claims(request.headers.get("authorization", "").removeprefix("Bearer "))
         except jwt.PyJWTError:

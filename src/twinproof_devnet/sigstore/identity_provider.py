@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import jwt
 
 from twinproof_devnet.certificate import new_key
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 
 __all__ = ["AUDIENCE", "IdentityProvider"]
 
@@ -21,22 +21,17 @@ SECONDS = 300
 _UNAUTHORIZED = 401
 
 
-class IdentityProvider:
-    """`job` are the claims of the tokens that a job asks for; `job_secret` is what it asks with."""
+class IdentityProvider(Service):
+    """`job` are the claims of the tokens that a job asks for; `job_secret` is what it asks with.
+
+    `url` is the issuer's name, too.
+    """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.job: dict[str, object] = {}
         self.job_secret = secrets.token_urlsafe()
         self._clock, self._key = clock, new_key()
-        self._server = LoopbackServer(self.answer)
-
-    @property
-    def url(self) -> str:
-        """The issuer's name, too."""
-        return self._server.url
-
-    def close(self) -> None:
-        self._server.close()
+        super().__init__()
 
     def token(self, claims: Mapping[str, object], *, audience: str = AUDIENCE, seconds: int = SECONDS) -> str:
         """Good for `seconds` from now."""
@@ -50,7 +45,6 @@ class IdentityProvider:
         return dict(jwt.decode(token, public, algorithms=["ES256"], audience=AUDIENCE, issuer=self.url))
 
     def answer(self, request: Request) -> Answer:
-        """One request, without a socket."""
         if request.headers.get("authorization", "") != f"bearer {self.job_secret}":
             return Answer(b"{}", status=_UNAUTHORIZED)
         return Answer(json.dumps({"value": self.token(self.job, audience=request.query("audience"))}).encode())

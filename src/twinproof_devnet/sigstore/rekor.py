@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from twinproof_devnet.certificate import new_key
-from twinproof_devnet.loopback import Answer, LoopbackServer, Request
+from twinproof_devnet.loopback import Answer, Request, Service
 from twinproof_devnet.sigstore.ct_log import key_id
 from twinproof_devnet.sigstore.merkle import inclusion_path, leaf_hash, tree_head
 
@@ -25,24 +25,16 @@ ORIGIN = "rekor.devnet.invalid"
 _CREATED, _BAD_REQUEST = 201, 400
 
 
-class Rekor:
+class Rekor(Service):
     """`bodies` is everything that was logged, in order."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.key = new_key()
         self.bodies: list[bytes] = []
         self._clock, self._lock = clock, Lock()
-        self._server = LoopbackServer(self.answer)
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    def close(self) -> None:
-        self._server.close()
+        super().__init__()
 
     def answer(self, request: Request) -> Answer:
-        """One request, without a socket."""
         try:
             body = _entry(json.loads(request.body))
         except (InvalidSignature, ValueError, KeyError, TypeError):
