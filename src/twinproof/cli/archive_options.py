@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from twinproof.cli import chain_options
+from twinproof.cli import chain_options, usual_options
 from twinproof.cli.judging_options import offline
 
 __all__ = ["add_archive", "add_audit", "add_serve"]
@@ -30,7 +30,7 @@ def add_archive(parser: argparse.ArgumentParser) -> None:
 def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE", help="the archive's folder")
     offline(parser)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    usual_options.as_json(parser)
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes (default: one per CPU)")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="use this Dask cluster instead, such as tcp://127.0.0.1:8786"
@@ -85,9 +85,7 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--token-file", metavar="FILE", help="the token (default: a new one, printed on standard error at the start)"
     )
-    live.add_argument("--collateral-url", metavar="URL", help="fetch collateral from this PCS or PCCS")
-    live.add_argument("--no-cache", action="store_true", help="neither read nor write the caches")
-    live.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)")
-    live.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
+    usual_options.collateral(live)
+    usual_options.requests(live)
     chain_options.endpoints(live)
     chain_options.proof(live)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from twinproof.cli.chain_settings import ChainSettings, address_of, hash_of, with_flags
 from twinproof.cli.configuration import Configuration, read_configuration
+from twinproof.cli.http_client import check_timeout
 from twinproof.errors import Refused, UsageError
 from twinproof.sources.files import read_file
 from twinproof.wire import shown
@@ -105,8 +106,7 @@ def _writer(arguments: argparse.Namespace, settings: ChainSettings, what: list[t
     from twinproof.sources.limits import Limits as HttpLimits
     from twinproof.sources.transactions import Limits
 
-    if not 0 < arguments.timeout < float("inf"):
-        raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
+    check_timeout(arguments)
     quorum = settings.opened(HttpClient(HttpLimits(), ca_file=arguments.ca_file))
 
     def show(planned: PlannedTransaction) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from twinproof.cli import usual_options
+
 __all__ = ["add_chain", "add_history", "add_power", "endpoints", "html", "proof", "signing"]
 
 
@@ -44,18 +46,15 @@ def proof(group: argparse._ActionsContainer) -> None:
 
 def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("app_id", metavar="APP_ID", help="the app's contract, 20 bytes")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    usual_options.as_json(parser)
     proof(parser)
     network = parser.add_argument_group("where")
     endpoints(network)
     network.add_argument("--kms", metavar="ADDRESS", help="the DstackKms contract (default: kms of [chain], or Base's)")
     network.add_argument("--from-block", metavar="N", type=int, help="where the log begins (default: it is searched)")
     network.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of the log")
-    network.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
-    network.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)"
-    )
-    network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
+    usual_options.config(network)
+    usual_options.requests(network)
 
 
 def add_history(parser: argparse.ArgumentParser) -> None:
@@ -126,13 +125,13 @@ def _writing(parser: argparse.ArgumentParser) -> None:
         default="mined",
         help="how far to wait: for its block (default), or until that block is final",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    usual_options.as_json(parser)
     signing(parser)
     cost = parser.add_argument_group("what it may cost")
     cost.add_argument("--gas", metavar="N", type=int, help="gas limit (default: what is estimated and a fifth more)")
     cost.add_argument("--max-cost", metavar="ETH", default="0.01", help="refuse to pay more (default: 0.01)")
     network = parser.add_argument_group("where")
     endpoints(network)
-    network.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
+    usual_options.config(network)
     network.add_argument("--timeout", metavar="SECONDS", type=float, default=180.0, help="for the block (default: 180)")
-    network.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
+    usual_options.authorities(network)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from twinproof.cli.chain_settings import ChainSettings
-from twinproof.errors import UsageError
+from twinproof.cli.http_client import http_client
 
 if TYPE_CHECKING:
     from twinproof.sources.chain_state import ChainReader
@@ -24,12 +24,8 @@ def chain_reader(settings: ChainSettings, arguments: argparse.Namespace) -> Iter
     from twinproof.chain.trusted import BASE_KMS
     from twinproof.sources.chain_cache import ChainCache
     from twinproof.sources.chain_state import ChainReader
-    from twinproof.sources.http import HttpClient
-    from twinproof.sources.limits import Limits
 
-    if not 0 < arguments.timeout < float("inf"):
-        raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
-    quorum = settings.opened(HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file))
+    quorum = settings.opened(http_client(arguments))
     cache = ChainCache(None) if arguments.no_cache else ChainCache.default(warn=_say)
     progress = _Progress()
     try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from twinproof.cli import chain_options
-from twinproof.cli.judging_options import deployed, requests, trusting
+from twinproof.cli import chain_options, usual_options
+from twinproof.cli.judging_options import deployed, trusting
 
 __all__ = ["add_ci", "add_deploy", "add_deployments", "add_status"]
 
@@ -14,7 +14,7 @@ def add_deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", action="store_true", help="show what would be sent, and send nothing")
     parser.add_argument("--tag", metavar="TAG", help="the version's tag (default: the version files at HEAD)")
     parser.add_argument("--run", metavar="NAME", help="tells two runs of a version apart (default: CI's, or the time)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    usual_options.as_json(parser)
     _deploying(parser)
 
 
@@ -44,7 +44,7 @@ def add_status(parser: argparse.ArgumentParser) -> None:
         "--machines", metavar="NAME,...", help="machines of twinproof.toml (default: the recorded ones)"
     )
     parser.add_argument("--app-id", metavar="HEX", help="the app's contract (default: pinned, or recorded last)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    usual_options.as_json(parser)
     chain_options.endpoints(parser)
     deployed(parser)
 
@@ -63,8 +63,8 @@ def add_deployments(parser: argparse.ArgumentParser) -> None:
     imported.set_defaults(config=None)
     for part in (verify, imported):
         chain_options.endpoints(part)
-        requests(part)
-        part.add_argument("--json", action="store_true", help="print the result as JSON")
+        usual_options.requests(part)
+        usual_options.as_json(part)
     for part in (verify, render):
         part.add_argument(
             "--directory",

@@ -18,6 +18,7 @@ from twinproof.cli.chain import key_of
 from twinproof.cli.chain_settings import ChainSettings, address_of, with_flags
 from twinproof.cli.compose import refuse_findings
 from twinproof.cli.configuration import DEFAULT_CONFIG, Configuration, read_configuration
+from twinproof.cli.http_client import http_client
 from twinproof.deployments.facts import Release
 from twinproof.deployments.record import Failure, Record
 from twinproof.deployments.sealed_env import check_secrets, parse_env_file, refuse_own_keys
@@ -33,7 +34,6 @@ from twinproof.sources.deployment_records import FOLDER, read_records
 from twinproof.sources.files import read_file
 from twinproof.sources.git import Git, find_repository
 from twinproof.sources.http import HttpClient
-from twinproof.sources.limits import Limits
 from twinproof.sources.phala_cloud import DEFAULT_URL, ApiKey, PhalaCloud
 from twinproof.sources.registrar import Registrar
 from twinproof.sources.rpc_quorum import Quorum
@@ -106,7 +106,7 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
     release = Release(version, commit, _hash(text), arguments.run or _run_name())
     _require_recordable(release, machines)
     name = _name(document)
-    http = HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file)
+    http = http_client(arguments)
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "twinproof"
     return Setup(
         brief=Brief(

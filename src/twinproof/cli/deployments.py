@@ -13,6 +13,7 @@ from textwrap import wrap
 
 from twinproof.cli.chain_settings import with_flags
 from twinproof.cli.configuration import Configuration, policy_of, read_configuration
+from twinproof.cli.http_client import http_client
 from twinproof.cli.output import style_of
 from twinproof.cli.report_files import check_html, write_report
 from twinproof.cli.settings import roots_of
@@ -32,8 +33,6 @@ from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_
 from twinproof.sources.disk import write_over
 from twinproof.sources.files import read_file
 from twinproof.sources.git import find_repository
-from twinproof.sources.http import HttpClient
-from twinproof.sources.limits import Limits
 from twinproof.sources.mined import chain_id_of, mined_transaction, what_is
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_errors import RpcUntrue
@@ -151,9 +150,7 @@ def _quorum(arguments: argparse.Namespace, configuration: Configuration) -> Quor
     settings = with_flags(configuration.chain, arguments)
     if not settings.rpc:
         return None
-    if not 0 < arguments.timeout < float("inf"):
-        raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
-    quorum = settings.opened(HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file))
+    quorum = settings.opened(http_client(arguments))
     with contextlib.suppress(Unavailable):  # each record says that it was not checked, and why
         quorum.check_chain_id()
     return quorum

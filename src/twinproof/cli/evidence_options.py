@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from twinproof.cli import usual_options
 from twinproof.cli.judging_options import judging, reporting
 
 __all__ = ["add_compare", "add_inspect", "add_key", "add_verify", "add_watch"]
@@ -78,7 +79,5 @@ def add_key(parser: argparse.ArgumentParser) -> None:
         help="what was asked for, where the answer does not say: secp256k1 (default), secp256k1_prehashed, ed25519",
     )
     parser.add_argument("--data", metavar="FILE", help="what Sign was given: its signature is verified too")
-    parser.add_argument(
-        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
-    )
+    usual_options.as_json(parser)
     parser.add_argument("--explain", action="store_true", help="show what was hashed and compared")

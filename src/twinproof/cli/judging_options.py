@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from twinproof.cli import chain_options
+from twinproof.cli import chain_options, usual_options
 from twinproof.cli.summary_signing import add_signing_flags
 
-__all__ = ["deployed", "judging", "offline", "reporting", "requests", "trusting"]
+__all__ = ["deployed", "judging", "offline", "reporting", "trusting"]
 
 _WITHOUT: dict[str, object] = {
     "at": None,
@@ -28,9 +28,7 @@ _WITHOUT: dict[str, object] = {
 
 def judging(parser: argparse.ArgumentParser) -> None:
     """Of `verify`, `compare` and `watch`: what to trust and to expect, and how to ask."""
-    parser.add_argument(
-        "--json", action="store_true", help="print the result as JSON on stdout, and nothing else there"
-    )
+    usual_options.as_json(parser)
     trust = parser.add_argument_group("what to trust")
     _trust_root(trust)
     trust.add_argument(
@@ -45,10 +43,7 @@ def judging(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="take CRLs, TCB info and QE identity from this JSON file instead of fetching them; may be repeated",
     )
-    trust.add_argument(
-        "--collateral-url", metavar="URL", help="fetch collateral from this PCS or PCCS (default: Intel's PCS)"
-    )
-    _no_cache(trust)
+    usual_options.collateral(trust)
     trust.add_argument(
         "--second-opinion",
         action="store_true",
@@ -72,7 +67,7 @@ def judging(parser: argparse.ArgumentParser) -> None:
         "git_sha, app_id, kms_root, "
         "chain, fresh, machine, clock, advisories, tcb_evaluation, collateral_age, statement_age, or any check id",
     )
-    _policy(wanted)
+    usual_options.policy(wanted)
     wanted.add_argument(
         "--profile",
         choices=("strict", "intel"),
@@ -96,11 +91,11 @@ def judging(parser: argparse.ArgumentParser) -> None:
         help="weaken one report-attribute rule: debug, sept_ve_disable_clear, service_td; may be repeated",
     )
     network = parser.add_argument_group("how to ask")
-    _config(network)
+    usual_options.config(network)
     network.add_argument(
         "--app-compose", metavar="FILE", help="the app-compose.json bytes, where the evidence lacks them"
     )
-    requests(network)
+    usual_options.requests(network)
     network.add_argument(
         "--ra-tls",
         action="store_true",
@@ -137,8 +132,8 @@ def reporting(parser: argparse.ArgumentParser) -> None:
 def offline(parser: argparse.ArgumentParser) -> None:
     """Of what is judged at its own time, by its own collateral: trust and policy, and nothing to fetch."""
     _trust_root(parser)
-    _policy(parser)
-    _config(parser)
+    usual_options.policy(parser)
+    usual_options.config(parser)
     parser.set_defaults(**_WITHOUT)
 
 
@@ -146,23 +141,17 @@ def deployed(parser: argparse.ArgumentParser) -> None:
     """Of what asks the instances of a deployment: the release says what to expect, and the chain is proved."""
     trusting(parser)
     _save(parser)
-    _no_cache(parser)
-    requests(parser)
+    usual_options.no_cache(parser)
+    usual_options.requests(parser)
     parser.set_defaults(**_WITHOUT, proof=True)
 
 
 def trusting(parser: argparse.ArgumentParser) -> None:
     """Of what judges as the policy says."""
-    _config(parser)
-    _policy(parser)
+    usual_options.config(parser)
+    usual_options.policy(parser)
     _trust_root(parser)
     parser.set_defaults(profile=None)
-
-
-def requests(group: argparse._ActionsContainer) -> None:
-    """How long a request may take, and whom to believe at its other end."""
-    group.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="for each request (default: 30)")
-    group.add_argument("--ca-file", metavar="FILE", help="certificate authorities for TLS (default: the system's)")
 
 
 def _trust_root(group: argparse._ActionsContainer) -> None:
@@ -174,19 +163,5 @@ def _trust_root(group: argparse._ActionsContainer) -> None:
     )
 
 
-def _policy(group: argparse._ActionsContainer) -> None:
-    group.add_argument(
-        "--policy", metavar="FILE", help="take the [policy] table of this TOML file instead of twinproof.toml's"
-    )
-
-
-def _config(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--config", metavar="FILE", help="machine names and settings (default: ./twinproof.toml)")
-
-
 def _save(group: argparse._ActionsContainer) -> None:
     group.add_argument("--save", metavar="DIR", help="write each instance's evidence bundle into this directory")
-
-
-def _no_cache(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--no-cache", action="store_true", help="neither read nor write the collateral cache")

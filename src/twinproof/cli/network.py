@@ -6,6 +6,7 @@ import argparse
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from twinproof.cli.http_client import http_client
 from twinproof.cli.settings import Settings
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.platform_hint import PlatformHint
@@ -29,10 +30,7 @@ class Network:
 
     @cached_property
     def _http(self) -> HttpClient:
-        from twinproof.sources.http import HttpClient
-        from twinproof.sources.limits import Limits
-
-        return HttpClient(Limits(total_timeout=self._arguments.timeout), ca_file=self._arguments.ca_file)
+        return http_client(self._arguments)
 
     @cached_property
     def _collateral(self) -> CollateralSource:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from importlib import import_module
 
+from twinproof.cli import usual_options
 from twinproof.errors import UsageError
 
 __all__ = ["COMMANDS", "add_completion", "add_devnet", "add_explain", "add_flags", "usage_error"]
@@ -54,7 +55,7 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "check", metavar="CHECK_ID", nargs="?", help="such as dcap.pck_chain (default: list all of them)"
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    usual_options.as_json(parser)
 
 
 def add_completion(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from twinproof.cli import usual_options
+
 __all__ = ["add_bump", "add_changelog", "add_compose", "add_image", "add_release"]
 
 
@@ -37,8 +39,8 @@ def add_compose(parser: argparse.ArgumentParser) -> None:
     checked = actions.add_parser("check", help="refuse tags, values of one machine, secrets and unknown keys")
     checked.add_argument("file", metavar="FILE", help="an app-compose text")
     for part in (rendered, compared, checked):
-        part.add_argument("--config", metavar="FILE", help="settings and machine names (default: ./twinproof.toml)")
-        part.add_argument("--json", action="store_true", help="print the result as JSON")
+        usual_options.config(part)
+        usual_options.as_json(part)
 
 
 def add_release(parser: argparse.ArgumentParser) -> None:
@@ -91,8 +93,8 @@ def add_image(parser: argparse.ArgumentParser) -> None:
         help="also record RTMR1 of VMs of this memory size, below 2816 and other than 2048; may be repeated",
     )
     listed = actions.add_parser("list", help="show the images that the policy allows, one per line")
-    listed.add_argument("--config", metavar="FILE", help="the file with [policy] (default: ./twinproof.toml)")
-    listed.add_argument("--policy", metavar="FILE", help="take the [policy] table of this TOML file instead")
+    usual_options.config(listed)
+    usual_options.policy(listed)
     listed.set_defaults(profile=None)
     for part in (measure, listed):
-        part.add_argument("--json", action="store_true", help="print the result as JSON")
+        usual_options.as_json(part)

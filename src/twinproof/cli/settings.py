@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from twinproof.cli.chain_settings import ChainSettings, with_flags
 from twinproof.cli.configuration import policy_of, read_configuration
+from twinproof.cli.http_client import check_timeout
 from twinproof.dcap.attributes import AttributeRules
 from twinproof.dcap.roots import INTEL_SGX_ROOT_CA, TrustRoot
 from twinproof.dcap.tcb import TcbStatus
@@ -76,8 +77,7 @@ def time_of(text: str) -> int:
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
     """Raises UsageError for anything that cannot be what the user meant."""
-    if not 0 < arguments.timeout < float("inf"):
-        raise UsageError("not a time limit", where="--timeout", got=str(arguments.timeout), expected="more than 0")
+    check_timeout(arguments)
     if arguments.min_tcb_evaluation < 0:
         raise UsageError(
             "not a number of a TCB recovery",

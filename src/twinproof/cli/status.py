@@ -13,6 +13,7 @@ from twinproof.cli.collect import collect
 from twinproof.cli.configuration import Configuration, read_configuration
 from twinproof.cli.deploy_setup import API_KEY, chain_of, cloud_of, known_app_id, machines_of
 from twinproof.cli.deployment import judged
+from twinproof.cli.http_client import http_client
 from twinproof.cli.output import style_of
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.deployments.plan import existing_cvm, node_of
@@ -27,7 +28,6 @@ from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.deployment_records import FOLDER, read_records
 from twinproof.sources.git import find_repository
 from twinproof.sources.http import HttpClient
-from twinproof.sources.limits import Limits
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.verifier import Verdict
 from twinproof.wire import shown
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         if row.standing is Standing.ACTIVE and _is(row.record, app_id)
     }
     machines = machines_of(arguments.machines or ",".join(active), configuration)
-    http = HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file)
+    http = http_client(arguments)
     settings = settings._replace(policy=replace(settings.policy, pins=Pins(app_id=app_id)))
     urls = _urls(machines, app_id, http)
     verdicts = _verdicts(machines, urls, settings, arguments)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from twinproof.cli.archive_keep import keep
 from twinproof.cli.compare import Asked, ask_all
+from twinproof.cli.http_client import http_client
 from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import required_comparisons
@@ -20,8 +21,6 @@ from twinproof.errors import TwinproofError, UsageError
 from twinproof.report.outcome import outcome_text
 from twinproof.report.verdict_text import time_text
 from twinproof.sources import clock
-from twinproof.sources.http import HttpClient
-from twinproof.sources.limits import Limits
 from twinproof.sources.notify import Notice, by_command, by_webhook, notify
 from twinproof.sources.signals import Signalled, until_a_signal
 from twinproof.verdict import Status
@@ -69,8 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _notices(arguments: argparse.Namespace) -> list[Notice]:
     found: list[Notice] = []
     if arguments.webhook is not None:
-        client = HttpClient(Limits(total_timeout=arguments.timeout), ca_file=arguments.ca_file)
-        found.append(by_webhook(arguments.webhook, client))
+        found.append(by_webhook(arguments.webhook, http_client(arguments)))
     if arguments.notify is not None:
         found.append(by_command(arguments.notify))
     return found
