@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-__all__ = ["Visit", "axe_source", "chromium", "picture", "visiting"]
+__all__ = ["Visit", "axe_source", "chromium", "from_disk", "picture", "until_repeated", "visiting"]
 
 FLAGS = (
     "--headless",
@@ -75,6 +75,31 @@ def visiting(
     visit.page.goto(url)
     yield visit
     context.close()
+
+
+@contextmanager
+def from_disk(
+    browser: Browser,
+    folder: Path,
+    text: str,
+    *,
+    width: int = 1200,
+    scheme: Literal["light", "dark"] = "light",
+    javascript: bool = True,
+    seconds: float = 30.0,
+) -> Iterator[Visit]:
+    """The page of this text, opened as a file; with JavaScript, when its own verification has ended."""
+    path = folder / "report.html"
+    path.write_text(text, encoding="utf-8")
+    with visiting(browser, path.as_uri(), width=width, scheme=scheme, javascript=javascript) as visit:
+        if javascript:
+            until_repeated(visit, seconds=seconds)
+        yield visit
+
+
+def until_repeated(visit: Visit, *, seconds: float = 30.0) -> None:
+    """Waits until the page has verified itself again."""
+    visit.page.wait_for_selector("#browser-result[data-done]", state="attached", timeout=1000 * seconds)
 
 
 def picture(visit: Visit, name: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,11 @@ from chain_engines import ENGINES, installed_anvil
 from real_vectors import ENVIRONMENT_VARIABLE, must_run, vectors_directory
 from twinproof_devnet.chain.anvil_process import VARIABLE
 from twinproof_devnet.chain.engine_name import EngineName
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from browser import Visit
 
 settings.register_profile("two shared cores", deadline=None, derandomize=True)
 settings.load_profile("two shared cores")
@@ -44,6 +51,24 @@ def engine(request: pytest.FixtureRequest) -> Iterator[EngineName]:
         if request.param is EngineName.ANVIL:
             patch.setenv(VARIABLE, request.getfixturevalue("anvil"))
         yield request.param
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for a file of tests; the others do not wait for the import."""
+    from browser import chromium
+
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+    """Opens the page of a text from disk, as `from_disk` does, until the test ends."""
+    from browser import from_disk
+
+    with ExitStack() as visits:
+        yield lambda text, **how: visits.enter_context(from_disk(browser, tmp_path, text, **how))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

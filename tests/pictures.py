@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from browser import chromium, visiting
+from browser import chromium, until_repeated, visiting
 from rechecked import served
 from told_app import publish, told_app
 from twinproof.cli.main import main
@@ -70,7 +70,7 @@ def _picture(
     browser: Browser, path: Path, name: str, width: int, *, part: str = "", scheme: str = "light", height: int = 900
 ) -> None:
     with visiting(browser, path.as_uri(), width=width, scheme="dark" if scheme == "dark" else "light") as visit:
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+        until_repeated(visit)
         visit.page.set_viewport_size({"width": width, "height": height})
         target = FOLDER / f"{name}.png"
         if part:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browser import chromium, visiting
+from browser import chromium, until_repeated, visiting
 from small_instance import AT, Instance, devnet_collateral
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,7 +135,7 @@ def test_the_demo_ends_with_the_path_of_a_report_that_is_there(demo: Demo) -> No
 def test_the_demos_report_verifies_itself_again_in_a_browser_without_a_network(demo: Demo) -> None:
     address = demo.stdout.splitlines()[-1].rpartition(" ")[2]
     with chromium() as browser, visiting(browser, address) as visit:
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+        until_repeated(visit)
         assert "all hold, and it agrees with the report" in visit.page.inner_text("#browser-progress")
         chain = visit.page.locator('[id^="browser-"][id$="-chain.compose_hash"]')
         assert set(chain.all_text_contents()) == {"this browser: holds"}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
-from browser import Visit, axe_source, chromium, picture, visiting
+from browser import Visit, axe_source, picture
 from deployment_records import AT, failed
 from live_instance import Live, live_instance
 from twinproof.cli.main import main
@@ -66,26 +64,6 @@ def pages(live: Live) -> dict[str, str]:
         "none": deployments_page([], [], {}, now=AT),
         "open": deployments_page([open_item], [], verdicts, now=AT),
     }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
-    with ExitStack() as visits:
-
-        def show(text: str, **how: object) -> Visit:
-            path = tmp_path / "deployments.html"
-            path.write_text(text, encoding="utf-8")
-            visit = visits.enter_context(visiting(browser, path.as_uri(), **how))  # type: ignore[arg-type]
-            visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-            return visit
-
-        yield show
 
 
 def test_each_fact_has_its_own_result(live: Live) -> None:

@@ -6,13 +6,11 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
-from browser import Visit, axe_source, chromium, picture, visiting
+from browser import Visit, axe_source, picture, until_repeated
 from told_app import HASHES, Told, publish, told_app
 from twinproof.cli.main import main
 
@@ -51,26 +49,6 @@ def _empty(folder: Path) -> Path:
     path = folder / "twinproof.toml"
     path.touch()
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
-    with ExitStack() as visits:
-
-        def show(text: str, **how: object) -> Visit:
-            path = tmp_path / "history.html"
-            path.write_text(text, encoding="utf-8")
-            visit = visits.enter_context(visiting(browser, path.as_uri(), **how))  # type: ignore[arg-type]
-            visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-            return visit
-
-        yield show
 
 
 def test_the_verdict_the_versions_and_who_could_change_it_are_on_the_page(pages: dict[str, str], told: Told) -> None:
@@ -189,7 +167,7 @@ def test_a_phone_the_keyboard_and_the_dark(pages: dict[str, str], opened: Callab
     assert visit.page.evaluate("document.activeElement.className") == "skip"
     visit.page.focus("#browser-again")
     visit.page.keyboard.press("Enter")
-    visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+    until_repeated(visit)
     assert "all hold" in visit.page.inner_text("#browser-progress")
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Literal
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser
 
-from browser import Visit, axe_source, chromium, picture, visiting
+from browser import Visit, axe_source, picture, until_repeated
 from small_instance import AT, Instance, edited, twins, verifier
 from twinproof.comparison import compare
 from twinproof.report.html.page import html_report
@@ -28,30 +24,9 @@ def judged() -> list[Verdict]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def honest() -> str:
     verdicts = judged()
     return html_report(compare(verdicts), verdicts, now=AT)
-
-
-@pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
-    """Opens a page from disk and waits for its own verification to end."""
-    with ExitStack() as visits:
-
-        def show(text: str, *, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Visit:
-            path = tmp_path / "report.html"
-            path.write_text(text, encoding="utf-8")
-            visit = visits.enter_context(visiting(browser, path.as_uri(), width=width, scheme=scheme))
-            visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-            return visit
-
-        yield show
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +187,7 @@ def test_the_keyboard_reaches_everything_that_can_be_done(honest: str, opened: C
     assert visit.page.locator("details.group").first.get_attribute("open") is not None
     visit.page.focus("#browser-again")
     visit.page.keyboard.press("Enter")
-    visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+    until_repeated(visit)
     assert AGREES in conclusion(visit)
 
 
@@ -229,14 +204,12 @@ def test_a_saved_bundle_is_the_evidence_that_was_judged(honest: str, opened: Cal
 
 
 def test_without_javascript_the_report_is_readable_and_says_what_is_missing(
-    browser: Browser, tmp_path: Path, honest: str
+    honest: str, opened: Callable[..., Visit]
 ) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(honest, encoding="utf-8")
-    with visiting(browser, path.as_uri(), javascript=False) as visit:
-        assert visit.page.inner_text("h1") == "PROOF COMPLETE, CHAIN NOT SHOWN"
-        assert "needs JavaScript" in conclusion(visit)
-        assert visit.page.locator("button:visible").count() == 0
+    visit = opened(honest, javascript=False)
+    assert visit.page.inner_text("h1") == "PROOF COMPLETE, CHAIN NOT SHOWN"
+    assert "needs JavaScript" in conclusion(visit)
+    assert visit.page.locator("button:visible").count() == 0
 
 
 def test_checks_of_many_instances_are_built_when_they_are_opened_with_what_the_browser_found(
@@ -250,7 +223,7 @@ def test_checks_of_many_instances_are_built_when_they_are_opened_with_what_the_b
     cells = group.locator("tr#check-dcap\\.pck_chain small.browser")
     assert cells.all_inner_texts() == ["this browser: holds"] * 10
     visit.page.click("#browser-again")
-    visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+    until_repeated(visit)
     assert cells.all_inner_texts() == ["this browser: holds"] * 10
     assert visit.said == []
 
@@ -269,14 +242,10 @@ def test_the_chain_in_words_of_many_instances_is_built_when_it_is_opened_with_wh
     assert visit.said == []
 
 
-def test_without_javascript_the_checks_of_many_instances_are_there(
-    browser: Browser, tmp_path: Path, large: str
-) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(large, encoding="utf-8")
-    with visiting(browser, path.as_uri(), javascript=False) as visit:
-        visit.page.locator("details.group > summary").nth(1).click()
-        assert visit.page.locator("tr#check-dcap\\.pck_chain td").first.is_visible()
+def test_without_javascript_the_checks_of_many_instances_are_there(large: str, opened: Callable[..., Visit]) -> None:
+    visit = opened(large, javascript=False)
+    visit.page.locator("details.group > summary").nth(1).click()
+    assert visit.page.locator("tr#check-dcap\\.pck_chain td").first.is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

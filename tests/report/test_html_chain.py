@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from browser import chromium, visiting
+from browser import from_disk
 from small_boot import APP_ID, COMPOSE_HASH, KMS, Boot
 from small_chain import AT as CHAIN_AT
 from small_chain import TRUSTED, plain, proved
@@ -28,12 +28,6 @@ from twinproof_devnet.ra_tls import LeafRequest, app_ca, issue_leaf, report_data
 POLICY = Policy(chain=TRUSTED)
 AGREES = "all hold, and it agrees with the report"
 PROVED = "header state_proof app implementation compose_hash device os_image key_provider log"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def with_chain(*, proof: bool = True) -> Evidence:
@@ -54,10 +48,7 @@ class Shown:
     """What the browser says of each check, and the whole."""
 
     def __init__(self, browser: Browser, folder: Path, text: str) -> None:
-        path = folder / "report.html"
-        path.write_text(text, encoding="utf-8")
-        with visiting(browser, path.as_uri()) as visit:
-            visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+        with from_disk(browser, folder, text) as visit:
             self.conclusion = visit.page.inner_text("#browser-progress")
             found = visit.page.evaluate(
                 "[...document.querySelectorAll('.browser[id^=browser-0-]')]"

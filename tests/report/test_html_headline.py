@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from browser import chromium, visiting
+from browser import Visit
 from small_instance import AT, Instance, edited, twins, verifier
 from twinproof.comparison import compare
 from twinproof.policy import Pins, Policy
@@ -19,12 +17,6 @@ from twinproof.report.html.page import html_report
 from twinproof.verifier import Verdict
 
 INTEL_ROOT = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def page_of(*verdicts: Verdict) -> str:
@@ -125,51 +117,37 @@ EDITED: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("how", EDITED)
 def test_a_headline_that_the_evidence_does_not_bear_is_disputed_above_it(
-    how: str, browser: Browser, tmp_path: Path
+    how: str, opened: Callable[..., Visit]
 ) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(EDITED[how](), encoding="utf-8")
-    with visiting(browser, path.as_uri()) as visit:
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-        assert visit.page.inner_text("h1").startswith("PROOF COMPLETE")
-        assert "DISAGREES" in visit.page.inner_text("header.verdict > p:first-child")
-        assert visit.page.get_attribute("header.verdict", "data-tone") == "bad"
-        assert "DISAGREES" in visit.page.inner_text("#browser-progress")
-        assert visit.page.get_attribute("#browser-result", "data-status") == "fail"
-        assert visit.said == []
+    visit = opened(EDITED[how]())
+    assert visit.page.inner_text("h1").startswith("PROOF COMPLETE")
+    assert "DISAGREES" in visit.page.inner_text("header.verdict > p:first-child")
+    assert visit.page.get_attribute("header.verdict", "data-tone") == "bad"
+    assert "DISAGREES" in visit.page.inner_text("#browser-progress")
+    assert visit.page.get_attribute("#browser-result", "data-status") == "fail"
+    assert visit.said == []
 
 
 @pytest.mark.parametrize("member", ["event_log", "app_compose", "statement"])
-def test_one_instance_whose_evidence_was_taken_out_is_disputed(member: str, browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(alone_without(member), encoding="utf-8")
-    with visiting(browser, path.as_uri()) as visit:
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-        assert "DISAGREES" in visit.page.inner_text("header.verdict > p:first-child")
-        assert "nothing inside lets a browser repeat it" in visit.page.inner_text("#browser-differences")
+def test_one_instance_whose_evidence_was_taken_out_is_disputed(member: str, opened: Callable[..., Visit]) -> None:
+    visit = opened(alone_without(member))
+    assert "DISAGREES" in visit.page.inner_text("header.verdict > p:first-child")
+    assert "nothing inside lets a browser repeat it" in visit.page.inner_text("#browser-differences")
 
 
 @pytest.mark.parametrize("make", [honest, two_on_one_machine, refused_by_policy, with_another_compose_text])
 def test_a_headline_as_the_tool_wrote_it_is_disputed_by_nobody(
-    make: Callable[[], str], browser: Browser, tmp_path: Path
+    make: Callable[[], str], opened: Callable[..., Visit]
 ) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(make(), encoding="utf-8")
-    with visiting(browser, path.as_uri()) as visit:
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-        assert visit.page.locator("#disputed").count() == 0
-        assert "DISAGREES" not in visit.page.inner_text("#browser-progress")
+    visit = opened(make())
+    assert visit.page.locator("#disputed").count() == 0
+    assert "DISAGREES" not in visit.page.inner_text("#browser-progress")
 
 
-def test_the_name_of_intels_root_beside_another_root_makes_it_no_root_of_intels(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_the_name_of_intels_root_beside_another_root_makes_it_no_root_of_intels(opened: Callable[..., Visit]) -> None:
     def edit(block: Any) -> None:
         for instance in block["instances"]:
             instance["fingerprint"] = INTEL_ROOT
 
-    path = tmp_path / "report.html"
-    path.write_text(block_edited(honest(), "report", edit), encoding="utf-8")
-    with visiting(browser, path.as_uri()) as visit:
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
-        assert "under a root that is NOT Intel's" in visit.page.inner_text("#browser-progress")
+    visit = opened(block_edited(honest(), "report", edit))
+    assert "under a root that is NOT Intel's" in visit.page.inner_text("#browser-progress")

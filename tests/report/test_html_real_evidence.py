@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from browser import chromium, visiting
+from browser import from_disk
 from recorded import collateral, index, mutations, quote_bytes, spoiled
 from twinproof.dcap.collateral import Collateral
 from twinproof.errors import Malformed, Unavailable
@@ -22,19 +22,10 @@ pytestmark = pytest.mark.vectors
 NOT_ASKED = [("another instance", Unavailable("not asked"))]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
 def repeated_by_the_browser(verdicts: Sequence[Verdict], browser: Browser, directory: Path) -> tuple[int, str]:
     """How many steps it repeated, and what it says of them."""
-    path = directory / "report.html"
-    path.write_text(html_report(None, verdicts, NOT_ASKED, now=0), encoding="utf-8")
-    with visiting(browser, path.as_uri()) as visit:
-        visit.page.set_default_timeout(200_000)
-        visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+    text = html_report(None, verdicts, NOT_ASKED, now=0)
+    with from_disk(browser, directory, text, seconds=200) as visit:
         said = visit.page.inner_text("#browser-progress") + visit.page.inner_text("#browser-differences")
         assert visit.said == []
     match = re.search(r"repeated (\d+) steps under the Intel SGX Root CA", said)

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import rechecked
-from browser import Visit, axe_source, chromium, picture, visiting
+from browser import Visit, axe_source, picture, visiting
 from twinproof.cli.main import main
 from twinproof.sources.archive.store import Archive
 from twinproof.web.recheck import PAUSE, Busy, Recheck, Rechecked, RecheckedInstance
@@ -30,12 +30,6 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with World.start(("prod9", "prod7")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
         yield running
 
 
