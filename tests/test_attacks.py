@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from small_boot import COMPOSE, NO_PROVIDER, Boot
+from small_files import root_file
 from small_instance import AT, SESSION, Instance, edited, host, judge, pki, statement, twins, verifier
 from twinproof import Outcome, compare
 from twinproof.comparison import Proof
@@ -242,9 +243,8 @@ def test_a_statement_in_any_script_breaks_no_terminal(encoding: str, tmp_path: P
         evidence = replace(instance, said={"health": "h\u00e9 \u05d0 12 \u4e2d", "environment": "\u00fc"}).evidence()
         bundles.append(tmp_path / f"{instance.machine}.json")
         bundles[-1].write_text(bundle_to_json(evidence))
-    (tmp_path / "root.pem").write_text(pki().root.pem)
     done = subprocess.run(
-        [sys.executable, "-m", "twinproof", "compare", *map(str, bundles), "--trust-root", str(tmp_path / "root.pem")],
+        [sys.executable, "-m", "twinproof", "compare", *map(str, bundles), "--trust-root", str(root_file(tmp_path))],
         check=False,
         capture_output=True,
         encoding=encoding,

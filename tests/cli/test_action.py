@@ -10,17 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from small_instance import pki, twins
-from twinproof.evidence.bundle import bundle_to_json
+from small_files import root_file, twin_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def gate(tmp_path: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
     """Two honest bundles through the script, with this checkout's command."""
-    (tmp_path / "root.pem").write_text(pki().root.pem, encoding="ascii")
-    for index, instance in enumerate(twins()):
-        (tmp_path / f"{index}.json").write_text(bundle_to_json(instance.evidence()), encoding="ascii")
+    root_file(tmp_path)
+    twin_files(tmp_path)
     command = tmp_path / "twinproof"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m twinproof "$@"\n', encoding="utf-8")
     command.chmod(0o700)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from published_schemas import errors
-from small_instance import AT, Instance, edited, pki
+from small_files import root_file
+from small_instance import AT, Instance, edited
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
 from twinproof.sources.archive.entry import FIRST, link
@@ -27,7 +28,7 @@ COUNT = 70  # more than two chunks
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `root.pem`, `bundles/` and `archive/`; nobody writes into it."""
     folder = tmp_path_factory.mktemp("made")
-    (folder / "root.pem").write_text(pki().root.pem, encoding="ascii")
+    root_file(folder)
     (folder / "bundles").mkdir()
     evidence = Instance().evidence()
     for number in range(COUNT):

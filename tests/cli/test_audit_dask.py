@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from small_instance import Instance, edited, pki
+from small_files import root_file
+from small_instance import Instance, edited
 from twinproof.cli.main import main
 from twinproof.evidence.bundle import bundle_to_json
 
@@ -25,12 +26,11 @@ COUNT = 400
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    (tmp_path / "root.pem").write_text(pki().root.pem, encoding="ascii")
     evidence = Instance().evidence()
     for number in range(COUNT):
         text = bundle_to_json(edited(evidence, source=f"https://prod9-{number}.example", challenge=None))
         (tmp_path / f"{number:04}.json").write_text(text, encoding="ascii")
-    flags = ["--trust-root", str(tmp_path / "root.pem")]
+    flags = ["--trust-root", str(root_file(tmp_path))]
     assert main(["archive", "add", str(tmp_path / "archive"), str(tmp_path), *flags]) == 0
     return tmp_path / "archive"
 
@@ -87,7 +87,7 @@ def test_a_worker_that_dies_costs_nothing(
 ) -> None:
     address, workers = cluster
     journal = tmp_path / "journal"
-    command = [sys.executable, "-m", "twinproof", "audit", str(archive), "--trust-root", str(tmp_path / "root.pem")]
+    command = [sys.executable, "-m", "twinproof", "audit", str(archive), "--trust-root", str(root_file(tmp_path))]
     flags = ["--scheduler", address, "--journal", str(journal), "--json"]
     with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, gener
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from small_instance import AT, Instance, pki, twins
+from small_files import root_file, twin_files
+from small_instance import AT, Instance
 from twinproof.cli.main import main
-from twinproof.evidence.bundle import bundle_to_json
 from twinproof.report.vsa import pre_authentication
 
 UNREACHABLE = "http://127.0.0.1:9"
@@ -22,14 +22,7 @@ UNREACHABLE = "http://127.0.0.1:9"
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     """Two bundles and the flags to judge them by."""
-    root = tmp_path / "root.pem"
-    root.write_text(pki().root.pem, encoding="ascii")
-    names = []
-    for index, instance in enumerate(twins()):
-        path = tmp_path / f"bundle-{index}.json"
-        path.write_text(bundle_to_json(instance.evidence()), encoding="ascii")
-        names.append(str(path))
-    return [*names, "--trust-root", str(root), "--no-cache", "--timeout", "2"]
+    return [*map(str, twin_files(tmp_path)), "--trust-root", str(root_file(tmp_path)), "--no-cache", "--timeout", "2"]
 
 
 def test_a_comparison_writes_its_page_and_prints_what_it_always_prints(

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from small_instance import Instance, pki
+from small_files import root_file
+from small_instance import Instance
 from twinproof.evidence.bundle import bundle_to_json
 
 LOADED = "import sys; from twinproof.cli.main import main; code = main(); print(*sys.modules); sys.exit(code)"
@@ -28,9 +29,8 @@ NOT_FOR_A_BUNDLE = {
 
 
 def test_a_bundle_is_verified_without_the_readers_of_other_evidence_and_without_a_network(tmp_path: Path) -> None:
-    bundle, root = tmp_path / "bundle.json", tmp_path / "root.pem"
+    bundle, root = tmp_path / "bundle.json", root_file(tmp_path)
     bundle.write_text(bundle_to_json(Instance().evidence()), encoding="ascii")
-    root.write_text(pki().root.pem, encoding="ascii")
     done = subprocess.run(
         [sys.executable, "-c", LOADED, "verify", str(bundle), "--trust-root", str(root)],
         capture_output=True,

@@ -22,9 +22,8 @@ from sigstore.verify.policy import Identity
 
 from loopback import Identity as TlsIdentity
 from loopback import http_answer, serving
-from small_instance import pki, twins
+from small_files import root_file, twin_files
 from twinproof.cli.main import main
-from twinproof.evidence.bundle import bundle_to_json
 from twinproof_devnet.certificate import new_key
 from twinproof_devnet.loopback import Answer, LoopbackServer, Request
 from twinproof_devnet.sigstore.instance import SigstoreInstance
@@ -59,14 +58,16 @@ def sigstore() -> Iterator[SigstoreInstance]:
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     """Two bundles, and the flags to sum them up by."""
-    root = tmp_path / "root.pem"
-    root.write_text(pki().root.pem, encoding="ascii")
-    names = []
-    for index, instance in enumerate(twins()):
-        path = tmp_path / f"bundle-{index}.json"
-        path.write_text(bundle_to_json(instance.evidence()), encoding="ascii")
-        names.append(str(path))
-    return [*names, "--trust-root", str(root), "--no-cache", "--timeout", "5", "--format", "vsa"]
+    return [
+        *map(str, twin_files(tmp_path)),
+        "--trust-root",
+        str(root_file(tmp_path)),
+        "--no-cache",
+        "--timeout",
+        "5",
+        "--format",
+        "vsa",
+    ]
 
 
 @pytest.fixture

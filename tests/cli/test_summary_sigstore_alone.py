@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from npm_package import NO_NETWORK, needs_namespaces
-from small_instance import judge, pki, twins
-from twinproof.evidence.bundle import bundle_to_json
+from small_files import root_file, twin_files
+from small_instance import judge, twins
 
 PROGRAM = Path(__file__).resolve().parents[1] / "sigstore_alone.py"
 Outcomes = dict[str, tuple[int, str, str]]
@@ -21,9 +21,8 @@ Outcomes = dict[str, tuple[int, str, str]]
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     needs_namespaces()
     folder = tmp_path_factory.mktemp("alone")
-    (folder / "root.pem").write_text(pki().root.pem, encoding="ascii")
-    for index, instance in enumerate(twins()):
-        (folder / f"{index}.json").write_text(bundle_to_json(instance.evidence()), encoding="ascii")
+    root_file(folder)
+    twin_files(folder)
     subject = compose_hash()
     done = subprocess.run(
         [*NO_NETWORK, sys.executable, str(PROGRAM), subject], check=False, capture_output=True, timeout=200, cwd=folder

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from published_schemas import errors
-from small_instance import edited, pki, twins
+from small_files import root_file
+from small_instance import edited, twins
 from twinproof.cli.main import main
 from twinproof.errors import Unavailable
 from twinproof.evidence.bundle import bundle_to_json
@@ -29,7 +30,7 @@ def files(tmp_path: Path) -> list[Path]:
     found = [tmp_path / "first.json", tmp_path / "second.json"]
     for path, instance in zip(found, twins(), strict=True):
         path.write_text(bundle_to_json(instance.evidence()), encoding="ascii")
-    (tmp_path / "root.pem").write_text(pki().root.pem, encoding="ascii")
+    root_file(tmp_path)
     return found
 
 

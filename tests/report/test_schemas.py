@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 
 import twinproof
 from published_schemas import errors, schemas
-from small_instance import Instance, edited, judge, pki, twins, verifier
+from small_files import root_file
+from small_instance import Instance, edited, judge, twins, verifier
 from twinproof.cli.main import main
 from twinproof.comparison import compare
 from twinproof.evidence import bundle
@@ -54,8 +55,6 @@ def test_good_and_bad_verdicts_are_described() -> None:
 
 @pytest.mark.parametrize("how", ["both", "one is missing", "they differ"])
 def test_what_compare_prints_is_described(how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = tmp_path / "root.pem"
-    root.write_text(pki().root.pem, encoding="ascii")
     names = []
     for index, instance in enumerate(twins()):
         path = tmp_path / f"{index}.json"
@@ -64,7 +63,7 @@ def test_what_compare_prints_is_described(how: str, tmp_path: Path, capsys: pyte
             bundle_to_json(edited(evidence, app_compose="{}") if how == "they differ" and index else evidence)
         )
         names.append(str(path) if how != "one is missing" or not index else "http://127.0.0.1:9")
-    main(["compare", *names, "--trust-root", str(root), "--no-cache", "--timeout", "2", "--json"])
+    main(["compare", *names, "--trust-root", str(root_file(tmp_path)), "--no-cache", "--timeout", "2", "--json"])
     assert list(errors("proof.v1", json.loads(capsys.readouterr().out))) == []
 
 

@@ -17,17 +17,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from small_instance import AT, Instance, pki, verifier
+from small_files import new_entry, root_file
+from small_instance import AT, Instance, verifier
 from twinproof.errors import Malformed, UsageError
 from twinproof.evidence.bundle import bundle_to_json, parse_bundle
-from twinproof.sources.archive.entry import FIRST, summary_of
+from twinproof.sources.archive.entry import FIRST
 from twinproof.sources.archive.pieces import Pieces, cut, join
 from twinproof.sources.archive.store import Archive, New
 
 
 def bundle(index: int = 0) -> New:
     evidence = Instance(index=index, said={"signup_count": index}).evidence(at=AT + index)
-    return New(bundle_to_json(evidence).encode(), evidence.source, summary_of(verifier().verify(evidence)))
+    return new_entry(evidence, verifier())
 
 
 @pytest.fixture(scope="module")
@@ -218,9 +219,8 @@ sys.exit(main(["archive", "add", *sys.argv[1:]]))
 @pytest.mark.parametrize("acknowledged", [1, 300])
 def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: Path, acknowledged: int) -> None:
     """Killed as soon as it has printed so many numbers, while it goes on adding."""
-    files, folder, root = tmp_path / "bundles", tmp_path / "archive", tmp_path / "root.pem"
+    files, folder, root = tmp_path / "bundles", tmp_path / "archive", root_file(tmp_path)
     files.mkdir()
-    root.write_text(pki().root.pem, encoding="ascii")
     evidence = Instance().evidence()
     for number in range(400):
         text = bundle_to_json(evidence).replace('"source": "', f'"source": "{number}-')

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from browser import axe_source, chromium, picture, visiting
+from browser import axe_source, picture, until_repeated, visiting
 from served_pages import Served, serving
 from small_boot import COMPOSE, Boot
-from small_instance import AT, Instance, edited, pki, twins, verifier
+from small_files import archived, root_file
+from small_instance import AT, Instance, edited, twins
 from twinproof.cli.main import main
-from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence
 from twinproof.report.html.timeline import LABEL, WIDTH, Piece, Track, draw_tracks
-from twinproof.sources.archive.entry import summary_of
-from twinproof.sources.archive.store import Archive, New
+from twinproof.sources.archive.store import Archive
 
 HOSTILE = '"><script>alert(1)</script>'
 ADDRESSES = ("/", "/versions", "/entries", "/entries/1", "/compare?entries=1,2", "/diff?from=1.2.0&to=1.3.0")
@@ -40,23 +39,14 @@ def evidences() -> Iterator[Evidence]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("served")
-    (found / "root.pem").write_text(pki().root.pem, encoding="ascii")
-    judge = verifier()
-    news = [New(bundle_to_json(item).encode(), item.source, summary_of(judge.verify(item))) for item in evidences()]
-    with Archive(str(found / "archive"), write=True) as archive:
-        list(archive.add(news, clock=lambda: AT))
+    root_file(found)
+    archived(found, *evidences())
     return found
 
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[Served]:
     with serving(folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
         yield running
 
 
@@ -165,7 +155,7 @@ def test_pages_in_a_browser_are_quiet_and_stay_at_home(served: Served, browser: 
     for path in ADDRESSES:
         with visiting(browser, f"{served.url}{path}", width=width, offline=False) as visit:
             if path in ("/entries/1", "/compare?entries=1,2"):
-                visit.page.wait_for_selector("#browser-result[data-done]", state="attached")
+                until_repeated(visit)
                 assert "agrees with the report" in visit.page.inner_text("#browser-progress")
             assert visit.said == []
             assert all(url.startswith((served.url, "blob:")) for url in visit.asked)

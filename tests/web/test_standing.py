@@ -10,26 +10,17 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from small_files import archived
 from small_instance import AT, Instance, edited, twins, verifier
-from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence
 from twinproof.policy import Pins, Policy
-from twinproof.sources.archive.entry import link, summary_of
-from twinproof.sources.archive.store import Archive, New
+from twinproof.sources.archive.entry import link
 from twinproof.verifier import Verifier
 from twinproof.web.app import make_app
 from twinproof.web.recheck import Recheck, Rechecked
 from twinproof.web.site import Site
 
 DAY = 86400
-
-
-def archived(folder: Path, *evidences: Evidence, judge: Verifier | None = None) -> str:
-    judge = judge or verifier()
-    news = [New(bundle_to_json(item).encode(), item.source, summary_of(judge.verify(item))) for item in evidences]
-    with Archive(str(folder / "archive"), write=True) as archive:
-        list(archive.add(news, clock=lambda: AT))
-    return str(folder / "archive")
 
 
 def pages(folder: str, *, now: int = AT, judge: Verifier | None = None) -> TestClient:

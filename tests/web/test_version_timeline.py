@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from browser import chromium, visiting
+from browser import visiting
 from served_pages import Served, serving
 from small_boot import COMPOSE, COMPOSE_HASH, Boot
 from small_chain import TRUSTED, proved
-from small_instance import AT, Instance, edited, judge, pki, twins, verifier
+from small_files import archived, root_file
+from small_instance import AT, Instance, edited, judge, twins, verifier
 from twinproof.chain_question import attested_by
 from twinproof.cli.main import main
 from twinproof.errors import Malformed
-from twinproof.evidence.bundle import bundle_to_json
 from twinproof.evidence.evidence import Evidence
 from twinproof.policy import Policy
 from twinproof.release.history_file import parse_history
-from twinproof.sources.archive.entry import summary_of
-from twinproof.sources.archive.store import Archive, New
+from twinproof.sources.archive.store import Archive
 
 NEWER = COMPOSE.replace("toy@", "newer@")
 NEWER_HASH = hashlib.sha256(NEWER.encode()).digest()
@@ -51,14 +49,8 @@ def evidences(*, chain: bool) -> list[Evidence]:
 
 
 def filled(folder: Path, *, chain: bool) -> Path:
-    (folder / "root.pem").write_text(pki().root.pem, encoding="ascii")
-    judges = verifier(Policy(chain=TRUSTED))
-    news = [
-        New(bundle_to_json(item).encode(), item.source, summary_of(judges.verify(item)))
-        for item in evidences(chain=chain)
-    ]
-    with Archive(str(folder / "archive"), write=True) as archive:
-        list(archive.add(news, clock=lambda: AT))
+    root_file(folder)
+    archived(folder, *evidences(chain=chain), judge=verifier(Policy(chain=TRUSTED)))
     (folder / "policy.toml").write_text(
         f"[policy]\nchain_id = {TRUSTED.chain_id}\nkms_contract = '{TRUSTED.kms.hex()}'\n", encoding="ascii"
     )
@@ -86,12 +78,6 @@ def history(name: str = "1.2.0") -> dict[str, object]:
             version(DARK, [], dark=True, since=30, until=None),
         ],
     }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
