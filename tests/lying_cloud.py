@@ -12,7 +12,7 @@ from typing import Any
 from twinproof_devnet.cloud.service import CloudService
 from twinproof_devnet.loopback import Answer, Request
 
-__all__ = ["lying"]
+__all__ = ["Lie", "lying"]
 
 Lie = Callable[[Request, Any], object]
 """From a request and the JSON of its honest answer to what is answered."""

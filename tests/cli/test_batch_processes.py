@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 
 from small_instance import Instance, pki
 from twinproof.evidence.bundle import bundle_to_json
+from waiting import until
 
 PATIENCE = 60.0  # seconds, for what takes less than one
 COMMAND = (sys.executable, "-m", "twinproof", "verify")
@@ -76,13 +77,6 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_lines_come_out_while_the_input_is_still_open(root: tuple[str, str], good: bytes) -> None:

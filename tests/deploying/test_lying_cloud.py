@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy_world import DeployWorld, deploy_world
-from lying_cloud import lying
+from lying_cloud import Lie, lying
 from twinproof_devnet.loopback import Request
 
 FOREIGN = "5e" * 20
@@ -36,6 +36,15 @@ def sent(world: DeployWorld) -> int:
     return world.chain.ledger.head.number
 
 
+def refused(world: DeployWorld, lie: Lie) -> str:
+    """What `deploy` says to this lie, having sent and changed nothing."""
+    before = sent(world), texts(world)
+    with lying(world.cloud.service, lie):
+        ran = world.deploy("1.2.0")
+    assert (ran.code, sent(world), texts(world)) == (4, *before)
+    return ran.err
+
+
 def uuid_of(world: DeployWorld, machine: str) -> str:
     return next(cvm.uuid for cvm in world.cloud.fleet.cvms if cvm.node.name == machine)
 
@@ -57,24 +66,14 @@ def test_two_names_of_one_node_are_not_two_machines(world: DeployWorld) -> None:
             nodes["prod7"]["device_id"] = None
         return answer
 
-    before = sent(world), texts(world)
-    with lying(world.cloud.service, lie):
-        ran = world.deploy("1.2.0")
-    assert ran.code == 4
-    assert "two machines of twinproof.toml are one node of the cloud: got node prod9" in ran.err
-    assert (sent(world), texts(world)) == before
+    assert "two machines of twinproof.toml are one node of the cloud: got node prod9" in refused(world, lie)
 
 
 def test_the_id_of_another_tenants_app_in_a_proposal_gets_nothing_signed(world: DeployWorld) -> None:
     def lie(_: Request, answer: Any) -> object:
         return set_detail(answer, "app_id", FOREIGN) if isinstance(answer, dict) else answer
 
-    before = sent(world), texts(world)
-    with lying(world.cloud.service, lie):
-        ran = world.deploy("1.2.0")
-    assert ran.code == 4
-    assert "the service would run it as another app" in ran.err
-    assert (sent(world), texts(world)) == before
+    assert "the service would run it as another app" in refused(world, lie)
 
 
 CHANGES: dict[str, tuple[object, str]] = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from toy_repository import BRANCH, ROOT, VERSION, toy_repository
 from toy_repository import ToyRepository as Repository
+from waiting import until
 
 EXPECTED = f"""Bumped version: 1.0.0 -> 1.1.0
 Updated: enclave/pyproject.toml
@@ -280,9 +280,7 @@ def test_16_an_interrupted_bump_leaves_nothing_behind(repository: Repository, nu
     repository.hook("pre-commit", f"touch '{reached}'; exec sleep 20")
     before = repository.state()
     with repository.start("minor") as process:
-        until = time.monotonic() + 30
-        while not reached.exists() and time.monotonic() < until:
-            time.sleep(0.05)
+        until(reached.exists)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")

@@ -21,6 +21,7 @@ from twinproof.errors import Unavailable, UsageError
 from twinproof.sources import http
 from twinproof.sources.http import HttpClient
 from twinproof.sources.limits import Limits
+from waiting import until
 
 PATIENCE = 1.0
 MAX = 10_000
@@ -321,10 +322,7 @@ def test_nothing_is_left_behind_by_requests_that_fail(client: HttpClient) -> Non
             with pytest.raises(Unavailable):
                 client.get(url, max_bytes=MAX)
     assert open_files() <= before
-    end = time.monotonic() + 5
-    while any(thread.name.startswith("lookup") for thread in threading.enumerate()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: not any(thread.name.startswith("lookup") for thread in threading.enumerate()), seconds=5)
 
 
 def every_exception() -> list[Exception]:
