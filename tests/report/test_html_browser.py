@@ -113,9 +113,9 @@ def test_collateral_that_was_edited_breaks_the_documents(honest: str, opened: Ca
 
 
 def test_a_value_that_is_shown_but_was_not_signed_is_found(honest: str, opened: Callable[..., Visit]) -> None:
-    cell = '<code class="value">1.2.0</code>'
-    assert honest.count(cell) == 2
-    visit = opened(honest.replace(cell, '<code class="value">6.6.6</code>', 1))
+    cell = 'data-value="compare.version" data-instance="0">'
+    assert honest.count(f"{cell}1.2.0<") == 1
+    visit = opened(honest.replace(f"{cell}1.2.0<", f"{cell}6.6.6<"))
     assert DISAGREES in conclusion(visit)
     assert "this page shows 6.6.6, the evidence says 1.2.0" in visit.page.inner_text("#browser-differences")
 
@@ -240,6 +240,23 @@ def test_the_chain_in_words_of_many_instances_is_built_when_it_is_opened_with_wh
     assert found
     assert all("steps repeated" in text for text in found)
     assert visit.said == []
+
+
+def test_a_value_that_many_instances_share_stands_once_and_is_held_against_the_evidence_of_each(
+    large: str, opened: Callable[..., Visit]
+) -> None:
+    visit = opened(large)
+    conclusion(visit)
+    assert visit.page.locator("tr#row-compare\\.version [data-value]").all_inner_texts() == ["1.2.0"]
+    assert visit.page.locator("tr#row-compare\\.machine [data-value]").count() == 10
+    shown = visit.page.locator("#browser-differences").inner_text()
+    assert "this page shows" not in shown
+
+    cell = 'data-value="compare.version" data-instance="all">'
+    visit = opened(large.replace(f"{cell}1.2.0<", f"{cell}6.6.6<"))
+    conclusion(visit)
+    doubts = visit.page.locator("#browser-differences li").all_inner_texts()
+    assert sum("this page shows 6.6.6, the evidence says 1.2.0" in doubt for doubt in doubts) == 10
 
 
 def test_without_javascript_the_checks_of_many_instances_are_there(large: str, opened: Callable[..., Visit]) -> None:

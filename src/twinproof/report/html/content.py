@@ -70,6 +70,10 @@ class Row:
     why: str = ""
     check_id: str = ""
 
+    @property
+    def shared(self) -> bool:
+        return len(set(self.values)) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

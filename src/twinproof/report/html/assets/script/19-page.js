@@ -45,14 +45,15 @@ function disagrees(told, result) {
 }
 
 // Elements by instance, found once: a search of a large page for each instance would take longer than its signatures.
+// What is about all of them comes with each.
 function byInstance(selector) {
   const found = new Map();
   for (const node of document.querySelectorAll(selector)) {
-    const index = Number(node.dataset.instance);
-    if (!found.has(index)) found.set(index, []);
-    found.get(index).push(node);
+    const whose = node.dataset.instance;
+    if (!found.has(whose)) found.set(whose, []);
+    found.get(whose).push(node);
   }
-  return (index) => found.get(index) || [];
+  return (index) => [...(found.get(String(index)) || []), ...(found.get("all") || [])];
 }
 
 function worst(failed, repeated) { return failed.length ? FAIL : repeated.length ? PASS : NOT_CHECKED; }
