@@ -18,10 +18,10 @@ from twinproof.chain.log import Log
 from twinproof.chain.storage_layout import compose_hash_slot
 from twinproof.sources.chain_cache import ChainCache
 from twinproof.sources.chain_logs import read_logs
-from twinproof.sources.chain_state import account_proof
 from twinproof.sources.http import HttpClient
 from twinproof.sources.log_scan import LogFilter
 from twinproof.sources.rpc import Endpoint, header_at
+from twinproof.sources.state_answers import account_proof
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.governance import KmsContract

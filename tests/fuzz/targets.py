@@ -65,8 +65,8 @@ from twinproof.keccak import keccak256
 from twinproof.ledger import Ledger
 from twinproof.memo import Memo
 from twinproof.sources.files import evidence_from_bytes
+from twinproof.sources.planned_transaction import read_signed
 from twinproof.sources.tar_stream import read_tar
-from twinproof.sources.transactions import read_signed
 from twinproof.tdx.ccel import parse_ccel
 from twinproof.tdx.quote import parse_quote
 from twinproof.verdict import Step

@@ -17,10 +17,10 @@ from twinproof.sources.allowed_now import is_done
 from twinproof.sources.app_deployment import deploy_app, plan_app
 from twinproof.sources.chain_writer import ChainWriter
 from twinproof.sources.final_receipt import wait_finalized
+from twinproof.sources.planned_transaction import Limits, PlannedTransaction
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
-from twinproof.sources.transactions import Limits, PlannedTransaction
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.engine_name import EngineName
@@ -195,7 +195,7 @@ def test_a_transaction_that_runs_out_of_gas_is_told_as_that(
 
 
 def _plan(*args: object, **kwargs: object) -> PlannedTransaction:
-    from twinproof.sources.transactions import plan_transaction
+    from twinproof.sources.planned_transaction import plan_transaction
 
     return plan_transaction(*args, **kwargs)  # type: ignore[arg-type]  # what the writer gave
 

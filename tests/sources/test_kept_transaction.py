@@ -18,11 +18,11 @@ from twinproof.errors import Refused, Unavailable
 from twinproof.sources.app_deployment import deploy_app
 from twinproof.sources.chain_writer import SENT, ChainWriter
 from twinproof.sources.deploy_journal import JournalFile, journal_file
+from twinproof.sources.planned_transaction import Limits
 from twinproof.sources.registrar import ALLOW, Registrar
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
-from twinproof.sources.transactions import Limits
 from twinproof_devnet.chain.abi import call_data
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.blocks import Transaction

@@ -14,11 +14,11 @@ from twinproof.cli.main import main
 from twinproof.errors import TwinproofError
 from twinproof.sources.chain_writer import ChainWriter
 from twinproof.sources.final_receipt import wait_finalized
+from twinproof.sources.planned_transaction import Limits, PlannedTransaction
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
-from twinproof.sources.transactions import Limits, PlannedTransaction
 from twinproof_devnet.chain.accounts import DevAccount
 from twinproof_devnet.chain.devchain import DevChain
 from twinproof_devnet.chain.endpoint import Endpoint as Served

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from twinproof.chain.app_change import Change, Written
     from twinproof.sources.chain_writer import ChainWriter
     from twinproof.sources.deploy_journal import JournalFile
+    from twinproof.sources.planned_transaction import PlannedTransaction
     from twinproof.sources.signing_key import Signer
-    from twinproof.sources.transactions import PlannedTransaction
 
 __all__ = ["key_of", "run"]
 
@@ -104,7 +104,7 @@ def _writer(arguments: argparse.Namespace, settings: ChainSettings, what: list[t
     from twinproof.sources.chain_writer import ChainWriter
     from twinproof.sources.http import HttpClient
     from twinproof.sources.limits import Limits as HttpLimits
-    from twinproof.sources.transactions import Limits
+    from twinproof.sources.planned_transaction import Limits
 
     check_timeout(arguments)
     quorum = settings.opened(HttpClient(HttpLimits(), ca_file=arguments.ca_file))

@@ -41,7 +41,7 @@ from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.wire import Fields, parse_object, shown
 
 if TYPE_CHECKING:
-    from twinproof.sources.transactions import PlannedTransaction
+    from twinproof.sources.planned_transaction import PlannedTransaction
 
 __all__ = ["API_KEY", "Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 

@@ -24,9 +24,9 @@ from twinproof.sources.chain_writer import SENT, ChainWriter, require_value
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.earlier_apps import deployed_by
 from twinproof.sources.kept_transaction import forget, kept_receipt
+from twinproof.sources.planned_transaction import PlannedTransaction
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.signing_key import Signer
-from twinproof.sources.transactions import PlannedTransaction
 
 __all__ = ["deploy_app", "deployed_app", "plan_app"]
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from twinproof.chain.abi import Answer, Function, read_answer
-from twinproof.chain.account_proof import EMPTY_CODE, AccountProof, parse_account_proof, proved_account
+from twinproof.chain.account_proof import EMPTY_CODE, AccountProof
 from twinproof.chain.block import Header
 from twinproof.chain.evidence import AgreedBlock, Call, ChainEvidence, PlacedLog, PlainState, StateProof, Word
 from twinproof.chain.log import Log
 from twinproof.chain.questions import Attested, app_slots, cross_check, kms_slots, plain_calls
 from twinproof.chain.storage_layout import IMPLEMENTATION
 from twinproof.chain.values import hex_data
-from twinproof.errors import EvidenceError, Malformed, TwinproofError, Unavailable
+from twinproof.errors import TwinproofError, Unavailable
 from twinproof.keccak import keccak256
 from twinproof.sources.agreed_logs import ProvedPlace, agreed_logs, logs_of_one
 from twinproof.sources.block_contents import nobody_left
 from twinproof.sources.chain_cache import ChainCache, ScanKey
-from twinproof.sources.chain_calls import called, code_at, storage_word
+from twinproof.sources.chain_calls import code_at
 from twinproof.sources.chain_logs import first_block_with_code, read_logs
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.log_scan import LogFilter
@@ -31,9 +31,9 @@ from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_errors import RpcUntrue
 from twinproof.sources.rpc_quorum import Agreement, Quorum
 from twinproof.sources.shown_logs import ShownLogs, placed, shown_logs
-from twinproof.wire import Fields
+from twinproof.sources.state_answers import account_proof, plain_state
 
-__all__ = ["ChainReader", "account_proof"]
+__all__ = ["ChainReader"]
 
 Progress = Callable[[int, int], None]
 _Found = TypeVar("_Found")
@@ -278,31 +278,3 @@ class ChainReader:
         return first_block_with_code(
             endpoint, hex_data(contract), chain_id=self.quorum.check_chain_id(), end=end, cache=self.cache
         )
-
-
-def account_proof(endpoint: Endpoint, contract: bytes, slots: tuple[bytes, ...], block: Header) -> AccountProof:
-    """`eth_getProof`, verified against the block's state root. Raises RpcUntrue when it does not hold, Unavailable."""
-    keys = [hex_data(slot) for slot in slots]
-    answer = endpoint.call("eth_getProof", hex_data(contract), keys, hex(block.number))
-    try:
-        proof = parse_account_proof(Fields(answer, "proof"))
-        _about(proof, contract, slots)
-        proved_account(proof, block.state_root)
-    except EvidenceError as error:
-        raise RpcUntrue(f"a proof that does not hold: {error}", where=endpoint.name) from error
-    return proof
-
-
-def _about(proof: AccountProof, contract: bytes, slots: tuple[bytes, ...]) -> None:
-    if proof.address != contract or {slot.slot for slot in proof.slots} != set(slots):
-        raise Malformed("a proof of other slots than were asked for", where="eth_getProof", got=hex_data(proof.address))
-
-
-def plain_state(
-    endpoint: Endpoint, calls: Sequence[tuple[bytes, bytes]], places: Sequence[tuple[bytes, bytes]], block: Header
-) -> PlainState:
-    """One endpoint's answers to (contract, input), and words at (contract, slot), at the block. Raises Unavailable."""
-    at = hex(block.number)
-    answers = tuple(called(endpoint, to, data, at) for to, data in calls)
-    words = tuple(Word(address, slot, storage_word(endpoint, address, slot, at)) for address, slot in places)
-    return PlainState(endpoint.name, answers, words)

@@ -19,10 +19,11 @@ from twinproof.sources.allowed_now import is_done, is_undone
 from twinproof.sources.chain_calls import ask, has_code
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.kept_transaction import forget, kept_receipt, transact
+from twinproof.sources.planned_transaction import Limits, PlannedTransaction, plan_transaction
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_quorum import Quorum
+from twinproof.sources.sent_transaction import send, wait_for
 from twinproof.sources.signing_key import Signer
-from twinproof.sources.transactions import Limits, PlannedTransaction, plan_transaction, send, wait_for
 
 __all__ = ["SENT", "ChainWriter", "require_value"]
 

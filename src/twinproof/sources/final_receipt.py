@@ -14,7 +14,7 @@ from twinproof.chain.values import hex_data
 from twinproof.errors import Unavailable
 from twinproof.sources.rpc_errors import NoSuchBlock, RpcUntrue
 from twinproof.sources.rpc_quorum import Quorum
-from twinproof.sources.transactions import receipt_of
+from twinproof.sources.sent_transaction import receipt_of
 
 __all__ = ["wait_finalized"]
 

@@ -16,19 +16,16 @@ from twinproof.deployments.journal import SignedTransaction
 from twinproof.errors import Refused
 from twinproof.keccak import keccak256
 from twinproof.sources.deploy_journal import JournalFile
-from twinproof.sources.rpc import Endpoint
-from twinproof.sources.signing_key import Signer
-from twinproof.sources.transactions import (
+from twinproof.sources.planned_transaction import (
     Limits,
     PlannedTransaction,
     fees_now,
-    nonce_used,
     read_signed,
-    receipt_of,
     require_affordable,
-    send,
-    wait_for,
 )
+from twinproof.sources.rpc import Endpoint
+from twinproof.sources.sent_transaction import nonce_used, receipt_of, send, wait_for
+from twinproof.sources.signing_key import Signer
 
 __all__ = ["forget", "found_mined", "hashes_of", "kept_receipt", "transact"]
 

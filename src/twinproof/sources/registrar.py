@@ -27,9 +27,9 @@ from twinproof.sources.earlier_apps import deployed_by
 from twinproof.sources.kept_transaction import forget, found_mined, kept_receipt, transact
 from twinproof.sources.log_scan import LogFilter, LogScan, finished
 from twinproof.sources.mined import mined_transaction
+from twinproof.sources.planned_transaction import Limits, PlannedTransaction
 from twinproof.sources.rpc import Endpoint, header_at
 from twinproof.sources.signing_key import Signer
-from twinproof.sources.transactions import Limits, PlannedTransaction
 
 __all__ = ["ALLOW", "CONTRACT", "Registrar"]
 
