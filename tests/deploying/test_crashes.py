@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from deploy_world import MACHINES, QUICK, DeployWorld, deploy_world
+from twinproof.deployments.brief import Brief
 from twinproof.deployments.facts import Release
 from twinproof.deployments.journal import Journal
 from twinproof.policy import Machine
@@ -28,7 +29,7 @@ from twinproof.release.compose_settings import ComposeSettings
 from twinproof.release.versions import Version
 from twinproof.sources.chain_writer import ChainWriter
 from twinproof.sources.deploy_journal import journal_file
-from twinproof.sources.deployer import Brief, Deployer
+from twinproof.sources.deployer import Deployer
 from twinproof.sources.http import Fetched, HttpClient
 from twinproof.sources.phala_cloud import ApiKey, PhalaCloud
 from twinproof.sources.registrar import Registrar

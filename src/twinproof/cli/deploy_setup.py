@@ -19,6 +19,7 @@ from twinproof.cli.chain_settings import ChainSettings, address_of, with_flags
 from twinproof.cli.compose import refuse_findings
 from twinproof.cli.configuration import DEFAULT_CONFIG, Configuration, read_configuration
 from twinproof.cli.http_client import http_client
+from twinproof.deployments.brief import Brief
 from twinproof.deployments.facts import Release
 from twinproof.deployments.record import Failure, Record
 from twinproof.deployments.sealed_env import check_secrets, parse_env_file, refuse_own_keys
@@ -29,7 +30,7 @@ from twinproof.release.compose_check import check_app_compose
 from twinproof.release.version_files import CONFIG, agreed_version, read_version_files
 from twinproof.release.versions import Version, release_of_tag
 from twinproof.sources.deploy_journal import JournalFile
-from twinproof.sources.deployer import Brief, Deployer
+from twinproof.sources.deployer import Deployer
 from twinproof.sources.deployment_records import FOLDER, read_records
 from twinproof.sources.files import read_file
 from twinproof.sources.git import Git, find_repository
