@@ -63,7 +63,12 @@ def committed_files(git: Git, commit: str, directory: str) -> Iterator[Path]:
         top = Path(name, "context")
         top.mkdir(mode=0o755)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(top, filter="tar")
+            # Git writes 664 or 775 as its configuration says. The filters of tarfile, which not every 3.11 has, would
+            # change modes too: what is git's own needs none.
+            tar.extraction_filter = lambda member, _: member
+            for member in tar.getmembers():
+                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            tar.extractall(top)  # noqa: S202  (git's own archive of a commit)
         yield top
 
 
