@@ -76,7 +76,7 @@ def test_allow_hashes_the_exact_bytes_and_prints_where_it_stands(
     block = chain.ledger.head
     assert document["transaction"] == "0x" + block.transactions[0].hash.hex()
     assert (document["block"], document["block_hash"]) == (block.number, "0x" + block.hash.hex())
-    assert f"recomputed           0x{compose_hash}" in err
+    assert f"recomputed   0x{compose_hash}" in err
     assert "at most" in err
     assert app.is_allowed(bytes.fromhex(compose_hash))
     assert main([*command, "--json"]) == 0
@@ -107,6 +107,9 @@ def test_a_plan_needs_no_key_and_sends_nothing(
     assert (document["to"], document["already"]) == (hex_id(app), False)
     assert document["data"].startswith("0xdfc77223")
     assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert max(map(len, (out + err).splitlines())) <= 80
+    assert document["data"].removeprefix("0x") in "".join(out.split())
     assert chain.ledger.head is head
 
 
@@ -119,7 +122,7 @@ def test_a_device_is_added_by_the_name_of_its_machine(
     )
     command = ["chain", "add-device", hex_id(app), "prod9", "--config", str(config), "--key-file", key]
     assert main(command) == 0
-    assert "allow device" in capsys.readouterr().out
+    assert f"device       0x{'99' * 32}" in capsys.readouterr().out
     assert app._is("allowedDeviceIds(bytes32)", b"\x99" * 32)
 
 

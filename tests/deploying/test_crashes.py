@@ -32,6 +32,7 @@ from twinproof.sources.deploy_journal import journal_file
 from twinproof.sources.deployer import Deployer
 from twinproof.sources.http import Fetched, HttpClient
 from twinproof.sources.phala_cloud import ApiKey, PhalaCloud
+from twinproof.sources.planned_transaction import Limits
 from twinproof.sources.registrar import Registrar
 from twinproof.sources.rpc import endpoints_of
 from twinproof.sources.rpc_quorum import Quorum
@@ -116,8 +117,8 @@ class App:
     def registrar(self, http: HttpClient) -> Registrar:
         key = self.world.directory / "owner.key"
         self.world.owner.write(key)
-        writer = ChainWriter(Quorum(endpoints_of((self.world.chain.url,), http), 1))
-        return Registrar(writer, key_from_file(str(key)), kms=self.world.kms.address, timeout=20, pause=_shortly)
+        writer = ChainWriter(Quorum(endpoints_of((self.world.chain.url,), http), 1), limits=Limits(timeout=20))
+        return Registrar(writer, key_from_file(str(key)), kms=self.world.kms.address, pause=_shortly)
 
     def dies(self, image: str, deadly: int, *, after: bool) -> None:
         with pytest.raises(Killed):

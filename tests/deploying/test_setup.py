@@ -169,6 +169,13 @@ def test_a_tag_that_is_a_path_a_flag_or_a_revision_is_no_version(
         assert "vX.Y.Z" in error
 
 
+def test_a_transaction_of_a_deployment_costs_at_most_what_is_allowed(folder: Path) -> None:
+    assert setup(folder).limits.max_cost == 10**16
+    assert setup(folder, flags=("--max-cost", "0.5")).limits.max_cost == 5 * 10**17
+    with pytest.raises(UsageError, match="--max-cost: not an amount of ETH"):
+        setup(folder, flags=("--max-cost", "much"))
+
+
 def test_digits_of_another_script_are_no_run_of_ci(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_RUN_ID", "١٢")
     assert setup(folder).brief.release.run.startswith("manual-")

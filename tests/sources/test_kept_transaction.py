@@ -18,7 +18,7 @@ from twinproof.errors import Refused, Unavailable
 from twinproof.sources.app_deployment import deploy_app
 from twinproof.sources.chain_writer import SENT, ChainWriter
 from twinproof.sources.deploy_journal import JournalFile, journal_file
-from twinproof.sources.planned_transaction import Limits
+from twinproof.sources.planned_transaction import DEFAULT_MAX_COST, Limits
 from twinproof.sources.registrar import ALLOW, Registrar
 from twinproof.sources.rpc import Endpoint
 from twinproof.sources.rpc_quorum import Quorum
@@ -191,11 +191,21 @@ def test_what_was_allowed_and_removed_since_is_allowed_by_a_new_transaction(
     assert app.is_allowed(value)
 
 
-def registrar(kms: KmsContract, signer: Signer, *others: str) -> Registrar:
+def registrar(kms: KmsContract, signer: Signer, *others: str, max_cost: int = DEFAULT_MAX_COST) -> Registrar:
     """As many endpoints as there are have to agree."""
     urls = (kms.chain.url, *others)
     quorum = Quorum([Endpoint(url, client(), pause=lambda _: None) for url in urls], len(urls), kms.chain.chain_id)
-    return Registrar(ChainWriter(quorum), signer, kms=kms.address, timeout=3, pause=lambda _: None)
+    writer = ChainWriter(quorum, limits=Limits(max_cost=max_cost, timeout=3))
+    return Registrar(writer, signer, kms=kms.address, pause=lambda _: None)
+
+
+def test_a_deployment_sends_nothing_that_may_cost_more_than_allowed(
+    kms: KmsContract, app: AppContract, signer: Signer, tmp_path: Path
+) -> None:
+    head = kms.chain.ledger.head
+    with journal(tmp_path) as kept, pytest.raises(Refused, match="may cost more than allowed"):
+        registrar(kms, signer, max_cost=1).allow(kept, app.address, compose_hash=secrets.token_bytes(32))
+    assert kms.chain.ledger.head is head
 
 
 @pytest.mark.parametrize("what", ["compose hash", "device"])

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twinproof.chain.ether import wei_of
+from twinproof.cli.chain_rows import planned_rows, row, written_rows
 from twinproof.cli.chain_settings import ChainSettings, address_of, hash_of, with_flags
 from twinproof.cli.configuration import Configuration, read_configuration
 from twinproof.cli.http_client import check_timeout
+from twinproof.cli.signer import key_of
 from twinproof.errors import Refused, UsageError
 from twinproof.sources.files import read_file
 from twinproof.wire import shown
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from twinproof.sources.planned_transaction import PlannedTransaction
     from twinproof.sources.signing_key import Signer
 
-__all__ = ["key_of", "run"]
+__all__ = ["run"]
 
 MAX_APP_COMPOSE = 64 << 20
-_WEI = Decimal(10**18)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         change = allow_compose_hash(app_id, _compose_hash(arguments))
     else:
         change = allow_device(app_id, _device(arguments.device, "DEVICE", configuration))
-    writer = _writer(arguments, settings, [(change.title, change.value), ("app", app_id)])
+    writer = _writer(arguments, settings, [(_what(change), change.value), ("app id", app_id)])
     if signer is None:
         return _plan(writer, change, arguments)
     with _journal(writer, signer, change.title.encode() + app_id + change.value) as journal:
@@ -111,16 +110,16 @@ def _writer(arguments: argparse.Namespace, settings: ChainSettings, what: list[t
 
     def show(planned: PlannedTransaction) -> None:
         for name, value in what:
-            _say(f"{name:<20} 0x{value.hex()}")
-        _say(*_lines(planned))
+            _say(*row(name, value))
+        _say(*planned_rows(planned))
 
-    limits = Limits(gas=arguments.gas, max_cost=_wei(arguments.max_cost), timeout=arguments.timeout)
+    limits = Limits(gas=arguments.gas, max_cost=wei_of(arguments.max_cost, "--max-cost"), timeout=arguments.timeout)
     return ChainWriter(quorum, limits=limits, show=show)
 
 
 def _plan(writer: ChainWriter, change: Change, arguments: argparse.Namespace) -> int:
     planned = writer.plan(change)
-    _say(f"{change.title:<20} 0x{change.value.hex()}", f"{'app':<20} 0x{change.contract.hex()}")
+    _say(*row(_what(change), change.value), *row("app id", change.contract))
     if planned is None:
         _say("it is allowed already: there is nothing to send")
         if arguments.json:
@@ -134,23 +133,8 @@ def _print_plan(planned: PlannedTransaction, arguments: argparse.Namespace) -> N
     if arguments.json:
         print(json.dumps({"schema": "twinproof/chain-plan/v1", "already": False, **planned.to_json()}, indent=1))
     else:
-        print("\n".join(_lines(planned)))
+        print("\n".join(planned_rows(planned)))
     _say("nothing was sent (--plan)")
-
-
-def _lines(planned: PlannedTransaction) -> list[str]:
-    rows = [
-        ("chain id", str(planned.chain_id)),
-        ("from", f"0x{planned.sender.hex()}"),
-        ("to", f"0x{planned.to.hex()}"),
-        ("data", shown(f"0x{planned.data.hex()}", 500)),
-        ("nonce", str(planned.nonce)),
-        ("gas", f"{planned.gas} at up to {planned.max_fee} wei"),
-        ("at most", f"{_ether(planned.max_cost)} ETH of {_ether(planned.balance)} ETH"),
-    ]
-    if planned.waiting:
-        rows.append(("waits for", f"{planned.waiting} transactions of this account that are not mined yet"))
-    return [f"{name:<20} {value}" for name, value in rows]
 
 
 def _finished(writer: ChainWriter, written: Written, arguments: argparse.Namespace) -> int:
@@ -161,17 +145,10 @@ def _finished(writer: ChainWriter, written: Written, arguments: argparse.Namespa
         written = wait_finalized(writer.quorum, written, timeout=max(arguments.timeout, 3600))
     if arguments.json:
         print(json.dumps(written.to_json(), indent=1))
-    elif written.already or written.log is None:
-        done = "deployed" if arguments.action == "deploy-app" else "allowed"
-        print(f"already {done}: 0x{written.value.hex()} at 0x{written.contract.hex()}; nothing was sent")
-        if written.log is not None:
-            print(f"transaction  0x{written.log.transaction_hash.hex()}, block {written.log.block_number}")
     else:
-        state = "finalized" if written.finalized else "mined, not final yet"
-        print(f"{written.title}: 0x{written.value.hex()}")
-        print(f"app id       0x{written.contract.hex()}  (chain {written.chain_id})")
-        print(f"transaction  0x{written.log.transaction_hash.hex()}")
-        print(f"block        {written.log.block_number}, log {written.log.log_index}  ({state})")
+        done = "deployed" if arguments.action == "deploy-app" else "allowed"
+        print(f"already {done}; nothing was sent" if written.already else done)
+        print("\n".join(written_rows(written)))
     return 0
 
 
@@ -193,7 +170,7 @@ def _compose_hash(arguments: argparse.Namespace) -> bytes:
             expected=given.hex(),
             hint="the hash is of the exact bytes of app-compose.json, not of docker-compose.yml",
         )
-    _say(f"{'recomputed':<20} 0x{computed.hex()}, SHA-256 of {len(data)} bytes of {shown(arguments.app_compose)}")
+    _say(*row("recomputed", f"0x{computed.hex()}, SHA-256 of {len(data)} bytes of {shown(arguments.app_compose)}"))
     return computed
 
 
@@ -207,52 +184,8 @@ def _device(text: str, where: str, configuration: Configuration) -> bytes:
     return machine.device_id
 
 
-def key_of(arguments: argparse.Namespace) -> Signer:
-    """The key that one of the flags names. Raises UsageError."""
-    from twinproof.sources.signing_key import key_from_environment, key_from_file, key_from_keystore
-
-    given = [name for name in ("key_file", "key_env", "keystore") if getattr(arguments, name) is not None]
-    if len(given) != 1:
-        raise UsageError(
-            "one key signs",
-            where="twinproof chain",
-            got=", ".join(f"--{name.replace('_', '-')}" for name in given) or "none",
-            expected="one of --key-file, --key-env, --keystore",
-            hint="--plan needs none",
-        )
-    if arguments.key_file is not None:
-        return key_from_file(arguments.key_file)
-    if arguments.key_env is not None:
-        return key_from_environment(arguments.key_env)
-    return key_from_keystore(arguments.keystore, _password(arguments))
-
-
-def _password(arguments: argparse.Namespace) -> Callable[[], str]:
-    from twinproof.sources.signing_key import read_password
-
-    if arguments.password_file is not None:
-        return lambda: read_password(arguments.password_file)
-    if arguments.password_env is not None:
-        if arguments.password_env not in os.environ:
-            raise UsageError("no such environment variable", where="--password-env")
-        return lambda: os.environ[arguments.password_env]
-    if not sys.stdin.isatty():
-        raise UsageError("no password", where="--keystore", hint="--password-file or --password-env")
-    return lambda: getpass.getpass("keystore password: ", stream=sys.stderr)
-
-
-def _wei(text: str) -> int:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not value.is_finite() or not 0 < value < 1000:
-        raise UsageError("not an amount of ETH", where="--max-cost", got=shown(text, 40), expected="such as 0.01")
-    return int(value * _WEI)
-
-
-def _ether(wei: int) -> str:
-    return f"{Decimal(wei) / _WEI:.9f}".rstrip("0").rstrip(".")
+def _what(change: Change) -> str:
+    return change.title.removeprefix("allow ")
 
 
 def _say(*lines: str) -> None:

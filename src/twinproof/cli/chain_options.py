@@ -6,7 +6,7 @@ import argparse
 
 from twinproof.cli import usual_options
 
-__all__ = ["add_chain", "add_history", "add_power", "endpoints", "html", "proof", "signing"]
+__all__ = ["add_chain", "add_history", "add_power", "endpoints", "html", "max_cost", "proof", "signing"]
 
 
 def endpoints(group: argparse._ActionsContainer) -> None:
@@ -33,6 +33,13 @@ def signing(parser: argparse.ArgumentParser) -> None:
     key.add_argument("--keystore", metavar="FILE", help="an encrypted key (Web3 Secret Storage), mode 0600")
     key.add_argument("--password-file", metavar="FILE", help="the keystore's password, in a file of mode 0600")
     key.add_argument("--password-env", metavar="NAME", help="the name of a variable that holds it")
+
+
+def max_cost(group: argparse._ActionsContainer) -> None:
+    """`--max-cost`, of each transaction."""
+    group.add_argument(
+        "--max-cost", metavar="ETH", default="0.01", help="refuse to pay more for a transaction (default: 0.01)"
+    )
 
 
 def proof(group: argparse._ActionsContainer) -> None:
@@ -129,7 +136,7 @@ def _writing(parser: argparse.ArgumentParser) -> None:
     signing(parser)
     cost = parser.add_argument_group("what it may cost")
     cost.add_argument("--gas", metavar="N", type=int, help="gas limit (default: what is estimated and a fifth more)")
-    cost.add_argument("--max-cost", metavar="ETH", default="0.01", help="refuse to pay more (default: 0.01)")
+    max_cost(cost)
     network = parser.add_argument_group("where")
     endpoints(network)
     usual_options.config(network)

@@ -99,6 +99,7 @@ def _deploying(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--os-image", metavar="NAME", help="of a new CVM (default: the cloud's choice)")
     chain_options.endpoints(where)
     chain_options.signing(parser)
+    chain_options.max_cost(parser.add_argument_group("what it may cost"))
     how = parser.add_argument_group("how long")
     how.add_argument(
         "--wait", metavar="SECONDS", type=float, default=900.0, help="for each instance to attest (default: 900)"

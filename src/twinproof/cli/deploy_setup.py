@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from twinproof.cli.chain import key_of
+from twinproof.chain.ether import wei_of
 from twinproof.cli.chain_settings import ChainSettings, address_of, with_flags
 from twinproof.cli.compose import refuse_findings
 from twinproof.cli.configuration import DEFAULT_CONFIG, Configuration, read_configuration
 from twinproof.cli.http_client import http_client
+from twinproof.cli.signer import key_of
 from twinproof.deployments.brief import Brief
 from twinproof.deployments.facts import Release
 from twinproof.deployments.record import Failure, Record
@@ -29,6 +29,7 @@ from twinproof.release.app_compose import render
 from twinproof.release.compose_check import check_app_compose
 from twinproof.release.version_files import CONFIG, agreed_version, read_version_files
 from twinproof.release.versions import Version, release_of_tag
+from twinproof.sources.cvm_changes import Note
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.deployer import Deployer
 from twinproof.sources.deployment_records import FOLDER, read_records
@@ -36,13 +37,11 @@ from twinproof.sources.files import read_file
 from twinproof.sources.git import Git, find_repository
 from twinproof.sources.http import HttpClient
 from twinproof.sources.phala_cloud import DEFAULT_URL, ApiKey, PhalaCloud
+from twinproof.sources.planned_transaction import Limits, PlannedTransaction
 from twinproof.sources.registrar import Registrar
 from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.wire import Fields, parse_object, shown
-
-if TYPE_CHECKING:
-    from twinproof.sources.planned_transaction import PlannedTransaction
 
 __all__ = ["API_KEY", "Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 
@@ -52,7 +51,6 @@ MAX_APP_COMPOSE = 1 << 20
 _OWN = re.compile(rf"{API_KEY}|{SIGNING_KEY}|{CHAIN_RPC}|GITHUB_TOKEN|GH_TOKEN|ACTIONS_[A-Z_]+", re.ASCII)
 """Variables by which a deployment and its CI prove who they are."""
 _APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?", re.ASCII)
-Note = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Setup:
     kms: bytes
     app_id: bytes | None
     journal: Path
-    timeout: float
+    limits: Limits
 
     def registrar(self, show: Callable[[str], None]) -> Registrar:
         """Raises Unavailable when the chain does not answer, UsageError when it is another one."""
@@ -80,10 +78,9 @@ class Setup:
             show(f"         to 0x{planned.to.hex()}")
 
         return Registrar(
-            ChainWriter(self.quorum),
+            ChainWriter(self.quorum, limits=self.limits),
             self.signer,
             kms=self.kms,
-            timeout=self.timeout,
             from_block=self.chain.from_block,
             show=told,
         )
@@ -130,7 +127,7 @@ def read_setup(arguments: argparse.Namespace, *, tag: str | None = None) -> Setu
         journal=Path(arguments.journal)
         if arguments.journal
         else state / f"deploy-{name}-{release.compose_hash.hex()[:16]}-{chain.kms.hex()[:8]}.json",
-        timeout=arguments.chain_timeout,
+        limits=Limits(max_cost=wei_of(arguments.max_cost, "--max-cost"), timeout=arguments.chain_timeout),
     )
 
 

@@ -45,7 +45,7 @@ class ChainWriter:
         pause: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.quorum, self._limits, self._show = quorum, limits or Limits(), show
+        self.quorum, self.limits, self._show = quorum, limits or Limits(), show
         self._pause, self._clock = pause, clock
         self.chain_id = quorum.check_chain_id()
 
@@ -106,7 +106,7 @@ class ChainWriter:
             sender=sender,
             to=to,
             data=data,
-            limits=self._limits,
+            limits=self.limits,
         )
 
     def send_call(self, plan: Callable[[], PlannedTransaction], signer: Signer, journal: JournalFile | None) -> Receipt:
@@ -121,7 +121,7 @@ class ChainWriter:
                 SENT,
                 plan,
                 signer,
-                limits=self._limits,
+                limits=self.limits,
                 show=self._show,
                 pause=self._pause,
                 clock=self._clock,
@@ -130,7 +130,7 @@ class ChainWriter:
         self._show(planned)
         raw = planned.signed(signer)
         send(self.endpoint, raw)
-        return wait_for(self.endpoint, planned, raw, timeout=self._limits.timeout, pause=self._pause, clock=self._clock)
+        return wait_for(self.endpoint, planned, raw, timeout=self.limits.timeout, pause=self._pause, clock=self._clock)
 
 
 def require_value(value: bytes, what: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from twinproof.chain.abi import revert_reason
 from twinproof.chain.block import Header
+from twinproof.chain.ether import ether
 from twinproof.chain.rlp_items import byte_strings, decode, integer
 from twinproof.chain.values import hex_data
 from twinproof.errors import Malformed, Refused, Unavailable, UsageError
@@ -126,8 +127,8 @@ def plan_transaction(
         raise Refused(
             "the account cannot pay for it",
             where=who,
-            got=_ether(planned.balance),
-            expected=f"at least {_ether(planned.max_cost)}",
+            got=ether(planned.balance),
+            expected=f"at least {ether(planned.max_cost)}",
         )
     return planned
 
@@ -147,8 +148,8 @@ def require_affordable(planned: PlannedTransaction, limits: Limits, where: str) 
         raise Refused(
             "the transaction may cost more than allowed",
             where=where,
-            got=_ether(planned.max_cost),
-            expected=f"at most {_ether(limits.max_cost)}",
+            got=ether(planned.max_cost),
+            expected=f"at most {ether(limits.max_cost)}",
             hint="fees are high, or the endpoint overstates them; --max-cost ETH allows more",
         )
 
@@ -212,9 +213,3 @@ def _base_fee(header: Header) -> int:
     if len(header.fields) <= _BASE_FEE:
         raise Unavailable("a chain without EIP-1559", where=f"block {header.number}")
     return int.from_bytes(header.fields[_BASE_FEE], "big")
-
-
-def _ether(wei: int) -> str:
-    """Wei as ETH, with no digit lost."""
-    text = f"{wei // 10**18}.{wei % 10**18:018d}".rstrip("0").rstrip(".")
-    return f"{text} ETH"

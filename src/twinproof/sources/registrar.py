@@ -27,7 +27,7 @@ from twinproof.sources.earlier_apps import deployed_by
 from twinproof.sources.kept_transaction import forget, found_mined, kept_receipt, transact
 from twinproof.sources.log_scan import LogFilter, LogScan, finished
 from twinproof.sources.mined import mined_transaction
-from twinproof.sources.planned_transaction import Limits, PlannedTransaction
+from twinproof.sources.planned_transaction import PlannedTransaction
 from twinproof.sources.rpc import Endpoint, header_at
 from twinproof.sources.signing_key import Signer
 
@@ -45,13 +45,12 @@ class Registrar:
         signer: Signer,
         *,
         kms: bytes,
-        timeout: float,
         from_block: int | None = None,
         show: Callable[[PlannedTransaction], None] = lambda _: None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._writer, self._signer, self.kms, self._show = writer, signer, kms, show
-        self._timeout, self._pause, self._from_block = timeout, pause, from_block
+        self._pause, self._from_block = pause, from_block
 
     @property
     def chain_id(self) -> int:
@@ -176,9 +175,15 @@ class Registrar:
         return keccak256(kept.raw) if receipt is None else receipt.transaction_hash
 
     def _transact(self, journal: JournalFile, label: str, plan: Callable[[], PlannedTransaction]) -> Receipt:
-        limits = Limits(timeout=self._timeout)
         return transact(
-            self.endpoint, journal, label, plan, self._signer, limits=limits, show=self._show, pause=self._pause
+            self.endpoint,
+            journal,
+            label,
+            plan,
+            self._signer,
+            limits=self._writer.limits,
+            show=self._show,
+            pause=self._pause,
         )
 
 
