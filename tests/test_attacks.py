@@ -148,6 +148,68 @@ def test_a_text_that_names_its_image_by_content_is_a_proof() -> None:
     assert compared(named_by(f"registry.example/toy@sha256:{'cd' * 32}")).complete
 
 
+def with_compose(**changes: object) -> list[Evidence]:
+    """Two machines that run one app-compose text, changed like this; its image is named by its content."""
+    text = json.dumps({**json.loads(COMPOSE), **changes})
+    measured = hashlib.sha256(text.encode()).digest()
+    boot = Boot().with_payload("compose-hash", measured)
+    said: dict[str, object] = {"compose_hash": measured.hex()}
+    return [edited(replace(one, boot=boot, said=said).evidence(), app_compose=text) for one in twins()]
+
+
+def service(lines: str) -> str:
+    return f"services:\n  app:\n    image: registry.example/toy@sha256:{'cd' * 32}\n{lines}\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"allowed_envs": ["API_KEY", "COMPOSE_FILE"]}, "does not decide: COMPOSE_FILE"),
+        ({"allowed_envs": ["BASH_ENV"]}, "does not decide: BASH_ENV"),
+        ({"allowed_envs": ["LD_PRELOAD", "DOCKER_HOST"]}, "does not decide: LD_PRELOAD; DOCKER_HOST"),
+        ({"docker_compose_file": service("    command: sh -c '${SCRIPT}'")}, "made: line 4: $SCRIPT"),
+        (
+            {"docker_compose_file": service("    command:\n    - sh\n    - -c\n    - |\n      $SCRIPT")},
+            "line 8: $SCRIPT",
+        ),
+        ({"docker_compose_file": service("    volumes:\n      - ${FROM}:/app")}, "line 5: $FROM"),
+        ({"docker_compose_file": service("    environment:\n      - ${ANY}")}, "line 5: $ANY"),
+        ({"docker_compose_file": service("    environment:\n      A: &a ${X}\n    command: *a")}, "line 5: $X"),
+        (
+            {
+                "docker_compose_file": json.dumps(
+                    {"services": {"a": {"image": f"a@sha256:{'cd' * 32}", "command": "$X"}}}
+                )
+            },
+            "$X",
+        ),
+        ({"docker_compose_file": service("  environment:\n    command: $X")}, "line 5: $X"),
+        ({"runner": "bash", "bash_script": "docker run evil:latest"}, "a script starts what runs"),
+    ],
+)
+def test_code_that_the_environment_or_a_script_chooses_is_no_proof(changes: dict[str, object], reason: str) -> None:
+    """The guest gives allowed variables to the shell that runs Docker Compose; anyone can seal values for them."""
+    proof = compared(with_compose(**changes))
+    assert (proof.outcome, proof.exit_code) == (Outcome.NOT_SHOWN, 4)
+    code = proof.check("compare.code")
+    assert code.status is Status.NOT_CHECKED
+    assert reason in code.reason
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "    environment:\n      API_KEY: ${API_KEY}\n      MODE: $MODE",
+        "    environment:\n    - API_KEY=${API_KEY}\n    ports:\n    - ${PORT:-80}:80",
+        "    command: sh -c 'ls *.py $$HOME'\n    environment:\n      API_KEY: ${API_KEY}",
+    ],
+)
+def test_a_secret_from_outside_is_a_setting_and_keeps_no_proof_from_being_complete(lines: str) -> None:
+    assert compared(
+        with_compose(docker_compose_file=service(lines), allowed_envs=["API_KEY", "DOCKER_PASSWORD"])
+    ).complete
+
+
 def test_without_statements_a_private_compose_text_is_still_comparable() -> None:
     bare = [edited(one.evidence(), statement=None, challenge=None, app_compose=None) for one in twins()]
     assert compared(bare).outcome is Outcome.NOT_FRESH

@@ -31,7 +31,24 @@ _ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _DASHES = re.compile(r"(?:-(?: +|$))*")
 _QUOTED_OR_VARIABLE = re.compile(r"\"[^\"\\]*\"|'(?:[^']|'')*'|\$\{[^{}]*\}")
 _NOT_IN_LIST = re.compile(r"[{}&!\"'\\]")
+_ALIAS = re.compile(r"(?:^|: |- |[\[,]) *\*[^\s,\]]+ *(?:[,\]#]|$)")
+_NAME_FIRST = re.compile(r"[\"']?[A-Za-z_][A-Za-z0-9_.-]*=", re.ASCII)
 _ELSEWHERE = frozenset({"include", "extends", "env_file", "provider", "models"})
+_SETTINGS = frozenset(
+    {
+        "environment",
+        "ports",
+        "expose",
+        "hostname",
+        "container_name",
+        "restart",
+        "logging",
+        "mem_limit",
+        "cpus",
+        "shm_size",
+    }
+)
+"""Members of a service in which a value from outside is a setting of the code that runs, not the choice of it."""
 _HOST_ACCESS = re.compile(
     r"(?:docker|containerd|podman)\.sock"
     r"|(?<![\w.])/(?:(?:var/)?run/?)?:/"  # a bind mount of / or of the directory with the sockets
@@ -63,6 +80,8 @@ class ComposeFile:
     privileges: list[str] = field(default_factory=list)
     """Lines that hand a container the host of all containers: privileged mode, runtime sockets, the root directory."""
     variables: tuple[str, ...] = ()
+    decided_outside: list[str] = field(default_factory=list)
+    """Lines where a variable may choose what runs, such as a command or a mount: `line 4: $SCRIPT`."""
     doubts: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -90,20 +109,54 @@ def _scan_lines(lines: list[str], found: ComposeFile) -> None:
         return
     block_above: int | None = None  # the column of the key whose block text is being skipped
     started = False
+    place = _Place(aliased=any(_ALIAS.search(line) for line in lines if not line.lstrip(" ").startswith("#")))
     for number, line in enumerate(lines, 1):
         content = line.strip(" ")
         column = len(line) - len(line.lstrip(" "))
         if block_above is not None and (not content or column > block_above):
             _note_privileges(number, content, found)
+            place.note(number, content, found)
             continue
         block_above = None
         if not content or content.startswith("#") or (content == "---" and not started):
             continue
         started = True
-        block_above = _scan_line(number, column, content, found)
+        block_above = _scan_line(number, column, content, found, place)
 
 
-def _scan_line(number: int, column: int, content: str, found: ComposeFile) -> int | None:
+class _Place:
+    """Under which keys a line stands. An alias can carry a value to any other place, so then no place is known."""
+
+    __slots__ = ("_above", "_aliased")
+
+    def __init__(self, *, aliased: bool) -> None:
+        self._aliased = aliased
+        self._above: list[tuple[int, str]] = []
+
+    def enter(self, column: int, key: str) -> None:
+        """Begin a line whose content, after any dashes, starts in this column; `key` is empty for one without."""
+        while self._above and self._above[-1][0] >= column:
+            self._above.pop()
+        if key:
+            self._above.append((column, key))
+
+    def note(self, number: int, content: str, found: ComposeFile) -> None:
+        """Note the line's variables, unless they are settings or the names of images, which have their own notice."""
+        names = _variables(content)
+        keys = tuple(key for _, key in self._above)
+        if names and (self._aliased or not _only_settings(keys, content)):
+            found.decided_outside.append(f"line {number}: {', '.join(f'${name}' for name in names)}")
+
+
+def _only_settings(keys: tuple[str, ...], content: str) -> bool:
+    if len(keys) < 3 or keys[0] != "services":
+        return False
+    if keys[2] == "environment" and len(keys) == 3:  # an item of a list, which may not be a variable altogether
+        return bool(_NAME_FIRST.match(content))
+    return keys[2] in _SETTINGS or keys[2:] == ("image",)
+
+
+def _scan_line(number: int, column: int, content: str, found: ComposeFile, place: _Place) -> int | None:
     """Read one line outside block texts; returns the column of its key when a block text follows."""
     if "\t" in content or (column == 0 and content.startswith(("---", "...", "%"))):
         found.doubts.append((number, "a tab, a directive or a document marker"))
@@ -116,6 +169,8 @@ def _scan_line(number: int, column: int, content: str, found: ComposeFile) -> in
         key, content = _unquoted(quoted), content[quoted.end() :].strip(" ")
     elif plain := _plain_key(content):
         key, content = plain, content[content.index(":", len(plain)) + 1 :].strip(" ")
+    place.enter(column, key)
+    place.note(number, content, found)
     if anchor := _ANCHOR.match(content):
         content = content[anchor.end() :]
     value, doubt = _quoted_scalar(content) if content[:1] in ("'", '"') else _plain_scalar(content, keyed=bool(key))
@@ -200,20 +255,26 @@ def _scan_json(text: str, found: ComposeFile) -> None:
     except Malformed as error:
         found.doubts.append((1, f"not the JSON it starts as: {error.what}"))
         return
-    for key, item in _members(value):
-        _note(1, key, item if isinstance(item, str) else json.dumps(item), found)
+    for keys, item in _members(value):
+        _note(1, keys[-1], item if isinstance(item, str) else json.dumps(item), found)
         if isinstance(item, str):
             _note_privileges(1, item, found)
+            place = tuple(key for key in keys if key)
+            if (names := _variables(item)) and not _only_settings(place, item):
+                found.decided_outside.append(f"line 1: {', '.join(f'${name}' for name in names)}")
 
 
-def _members(value: object) -> Iterator[tuple[str, object]]:
-    """Every member of every object; texts inside arrays come with an empty key. Depth was capped by the parser."""
+def _members(value: object, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every member of every object with the keys it stands under; texts in arrays come with an empty last one.
+
+    Depth was capped by the parser.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            yield key, item
-            yield from _members(item)
+            yield (*above, key), item
+            yield from _members(item, (*above, key))
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, str):
-                yield "", item
-            yield from _members(item)
+                yield (*above, ""), item
+            yield from _members(item, above)

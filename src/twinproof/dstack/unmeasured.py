@@ -6,6 +6,7 @@ person who pins this compose hash has to answer; none of them is a failure by it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,16 +22,28 @@ OPEN_CODE = frozenset(
     {
         "compose_file_missing",
         "compose_file_unread",
+        "envs_choose_code",
         "image_built",
         "image_by_tag",
         "image_by_variable",
         "other_files",
+        "runner_is_a_script",
         "runner_unknown",
         "unreadable",
+        "variables_choose_code",
     }
 )
 """Notices after which equal texts may mean different code: two machines can read one text and run two programs."""
 COMPOSE_RUNNERS = frozenset({"docker-compose", "nerdctl-compose"})
+_CHOOSES_CODE = re.compile(
+    r"(?:COMPOSE|LD|BASH|BUILDKIT|BUILDX|CONTAINERD|NERDCTL)_\w+"
+    r"|DOCKER_(?:HOST|CONTEXT|CONFIG|CERT_PATH|DEFAULT_PLATFORM|CLI_\w+)"
+    r"|PATH|HOME|ENV|BASHOPTS|SHELLOPTS|IFS|PS4|CDPATH|GLIBC_TUNABLES|GCONV_PATH|XDG_\w+",
+    re.ASCII,
+)
+"""Names of which bash, the loader or Docker Compose make more than a value. The guest gives allowed variables to the
+shell that starts the containers: `COMPOSE_FILE` names another compose file, `BASH_ENV` a script to run first.
+"""
 MOST_SHOWN = 12
 
 
@@ -65,6 +78,7 @@ def _listed(items: list[str]) -> str:
 
 def _images(compose: AppCompose) -> Iterator[Notice]:
     if compose.runner == "bash":
+        yield Notice("runner_is_a_script", "a script starts what runs: there is no compose file to name images")
         return
     if compose.runner not in COMPOSE_RUNNERS:
         yield Notice("runner_unknown", "a runner that is not known here", shown(compose.runner, 40))
@@ -78,6 +92,12 @@ def _images(compose: AppCompose) -> Iterator[Notice]:
             "interpolation",
             "values come from outside the measured text: the environment decides them",
             _listed(list(found.variables)),
+        )
+    if found.decided_outside:
+        yield Notice(
+            "variables_choose_code",
+            "a variable stands where a command, a mount or another choice of what runs is made",
+            _listed(found.decided_outside),
         )
     if found.privileges:
         yield Notice(
@@ -146,6 +166,13 @@ def _openings(compose: AppCompose) -> Iterator[Notice]:
             "allowed_envs",
             "anyone can encrypt values for these environment variables, the host included: they are not measured",
             _listed([shown(name, 60) for name in compose.allowed_envs]),
+        )
+    steering = [shown(name, 60) for name in compose.allowed_envs if _CHOOSES_CODE.fullmatch(name)]
+    if steering:
+        yield Notice(
+            "envs_choose_code",
+            "these variables choose what the guest starts, and with which libraries: the measured text does not decide",
+            _listed(steering),
         )
     if compose.key_provider == "kms" and not compose.key_provider_id:
         yield Notice("key_provider_unpinned", "any KMS that the host names is accepted: pin the KMS root you trust")
