@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from twinproof.errors import Malformed, UsageError
+from twinproof.sources.child_environment import keep_from_children
 from twinproof.sources.urls import split_url
 from twinproof.wire import Fields, shown, unhex
 
@@ -132,6 +133,7 @@ def _url(text: str) -> str:
         text = os.environ.get(name, "")
         if not text:
             raise UsageError("no such environment variable", where=f"--chain {_FROM_ENVIRONMENT}{shown(name, 60)}")
+        keep_from_children(name)
     split_url(text)
     return text
 

@@ -29,6 +29,7 @@ from twinproof.release.app_compose import render
 from twinproof.release.compose_check import check_app_compose
 from twinproof.release.version_files import CONFIG, agreed_version, read_version_files
 from twinproof.release.versions import Version, release_of_tag
+from twinproof.sources.child_environment import API_KEY, SIGNING_KEY
 from twinproof.sources.cvm_changes import Note
 from twinproof.sources.deploy_journal import JournalFile
 from twinproof.sources.deployer import Deployer
@@ -43,10 +44,9 @@ from twinproof.sources.rpc_quorum import Quorum
 from twinproof.sources.signing_key import Signer, key_from_environment
 from twinproof.wire import Fields, parse_object, shown
 
-__all__ = ["API_KEY", "Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
+__all__ = ["Setup", "chain_of", "cloud_of", "known_app_id", "machines_of", "read_setup"]
 
-API_KEY, API_PREFIX = "PHALA_CLOUD_API_KEY", "PHALA_CLOUD_API_PREFIX"
-SIGNING_KEY, CHAIN_RPC = "DEPLOYER_PRIVATE_KEY", "CHAIN_RPC"
+API_PREFIX, CHAIN_RPC = "PHALA_CLOUD_API_PREFIX", "CHAIN_RPC"
 MAX_APP_COMPOSE = 1 << 20
 _OWN = re.compile(rf"{API_KEY}|{SIGNING_KEY}|{CHAIN_RPC}|GITHUB_TOKEN|GH_TOKEN|ACTIONS_[A-Z_]+", re.ASCII)
 """Variables by which a deployment and its CI prove who they are."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twinproof.errors import UsageError
+from twinproof.sources.child_environment import keep_from_children
 
 if TYPE_CHECKING:
     from twinproof.sources.signing_key import Signer
@@ -45,6 +46,7 @@ def _password(arguments: argparse.Namespace) -> Callable[[], str]:
     if arguments.password_env is not None:
         if arguments.password_env not in os.environ:
             raise UsageError("no such environment variable", where="--password-env")
+        keep_from_children(arguments.password_env)
         return lambda: os.environ[arguments.password_env]
     if not sys.stdin.isatty():
         raise UsageError("no password", where="--keystore", hint="--password-file or --password-env")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from twinproof.chain.app_change import allow_compose_hash
 from twinproof.cli.collect import collect
 from twinproof.cli.configuration import Configuration, read_configuration
-from twinproof.cli.deploy_setup import API_KEY, chain_of, cloud_of, known_app_id, machines_of
+from twinproof.cli.deploy_setup import chain_of, cloud_of, known_app_id, machines_of
 from twinproof.cli.deployment import judged
 from twinproof.cli.http_client import http_client
 from twinproof.cli.output import style_of
@@ -24,6 +24,7 @@ from twinproof.errors import TwinproofError, Unavailable, UsageError, worst_exit
 from twinproof.policy import Machine, Pins
 from twinproof.report.layout import bullet
 from twinproof.sources.allowed_now import device_may_boot, is_done
+from twinproof.sources.child_environment import API_KEY
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.deployment_records import FOLDER, read_records
 from twinproof.sources.git import find_repository

@@ -5,7 +5,6 @@ Every call is bounded in time, never asks for a password, and never reads the us
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twinproof.errors import UsageError
+from twinproof.sources.child_environment import child_environment
 from twinproof.wire import shown
 
 __all__ = ["Git", "find_repository"]
@@ -48,13 +48,9 @@ class Git:
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
-            env={
-                **os.environ,
-                "GIT_TERMINAL_PROMPT": "0",
-                "LC_ALL": "C.UTF-8",
-                **self.environment,
-                **(environment or {}),
-            },
+            env=child_environment(
+                {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **self.environment, **(environment or {})}
+            ),
         ) as process:
             try:
                 out, err = process.communicate(timeout=seconds)
@@ -109,7 +105,7 @@ class Git:
         tree = f"{commit}:{directory}"
         command = ["git", "-C", str(self.top), "-c", "tar.umask=0022", "archive", "--format=tar", tree]
         try:
-            done = subprocess.run(command, check=False, capture_output=True, timeout=SECONDS)  # noqa: S603  (as in `run`)
+            done = subprocess.run(command, check=False, capture_output=True, timeout=SECONDS, env=child_environment())  # noqa: S603  (as in `run`)
         except subprocess.TimeoutExpired as error:
             raise UsageError("git did not answer", where="git archive", got=f"nothing in {SECONDS} s") from error
         if done.returncode != 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import secrets
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from twinproof.errors import Refused, Unavailable, UsageError
 from twinproof.release.build_settings import BuildSettings
 from twinproof.release.image_build import build_command, builder_command, built_digest
+from twinproof.sources.child_environment import child_environment
 from twinproof.sources.git import Git
 from twinproof.wire import shown
 
@@ -80,14 +80,15 @@ def _builder(settings: BuildSettings) -> Iterator[str]:
     try:
         yield name
     finally:
-        subprocess.run(["docker", "buildx", "rm", name], check=False, capture_output=True, timeout=120)  # noqa: S603, S607  (no shell; the name is ours)
+        remove = ["docker", "buildx", "rm", name]
+        subprocess.run(remove, check=False, capture_output=True, timeout=120, env=child_environment())  # noqa: S603  (no shell; the name is ours)
 
 
 def _run(command: tuple[str, ...], environment: dict[str, str] | None = None, hint: str = "") -> None:
     """Docker's own progress goes to stderr, where it belongs."""
     try:
         done = subprocess.run(  # noqa: S603  (no shell; the arguments are ours or were validated)
-            command, check=False, stdout=2, stderr=2, timeout=SECONDS, env={**os.environ, **(environment or {})}
+            command, check=False, stdout=2, stderr=2, timeout=SECONDS, env=child_environment(environment)
         )
     except subprocess.TimeoutExpired as error:
         raise Unavailable("did not end", where="docker buildx", got=f"nothing in {SECONDS} s") from error

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from twinproof.errors import Refused, Unavailable, UsageError
+from twinproof.sources.child_environment import child_environment
 from twinproof.wire import shown
 
 __all__ = ["WORKFLOW", "require_attestation"]
@@ -26,7 +27,9 @@ def require_attestation(image: str, repository: str, tag: str, commit: str) -> N
         *("--source-ref", f"refs/tags/{tag}", "--source-digest", commit, "--deny-self-hosted-runners"),
     ]
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603  (no shell; every part was validated)
+        done = subprocess.run(  # noqa: S603  (no shell; every part was validated)
+            command, check=False, capture_output=True, text=True, timeout=SECONDS, env=child_environment()
+        )
     except subprocess.TimeoutExpired as error:
         raise Unavailable("did not end", where="gh attestation verify", got=f"nothing in {SECONDS} s") from error
     if done.returncode == _NOT_LOGGED_IN:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twinproof.errors import UsageError
+from twinproof.sources.child_environment import child_environment
 from twinproof.sources.git import Git
 from twinproof.wire import shown
 
@@ -33,9 +33,8 @@ def _command(name: str) -> str:
 
 
 def _run(command: list[str], directory: Path) -> str:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("BUMPVERSION_", "GIT_CLIFF_"))
-    }
+    prefixes = ("BUMPVERSION_", "GIT_CLIFF_")
+    environment = {name: value for name, value in child_environment().items() if not name.startswith(prefixes)}
     try:
         done = subprocess.run(  # noqa: S603  (no shell; the arguments are ours)
             command,

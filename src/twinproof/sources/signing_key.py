@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Never
 
 from twinproof.errors import Malformed, UsageError
 from twinproof.keccak import INSTALL
+from twinproof.sources.child_environment import keep_from_children
 from twinproof.wire import Fields, parse_object, shown
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def key_from_environment(name: str) -> Signer:
     if text is None:
         hint = "give the name of a variable, not the key" if _LIKE_A_KEY.search(name) else ""
         raise UsageError("no such environment variable", where=where, hint=hint)
+    keep_from_children(name)
     return _signer(text, where)
 
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from twinproof.errors import UsageError
+from twinproof.sources.child_environment import child_environment
 from twinproof.sources.git import Git
 from twinproof.wire import shown
 
@@ -68,7 +69,7 @@ def _run(command: list[str], directory: Path, umask: int, environment: dict[str,
         timeout=SECONDS,
         cwd=directory,
         umask=umask,
-        env={**os.environ, **(environment or {})},
+        env=child_environment(environment),
     )
     if done.returncode != 0:
         said = shown(" ".join((done.stderr or done.stdout).split()), 300)
