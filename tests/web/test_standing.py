@@ -11,9 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from small_files import archived
-from small_instance import AT, Instance, edited, twins, verifier
+from small_instance import AT, Instance, edited, host, twins, verifier
 from twinproof.evidence.evidence import Evidence
-from twinproof.policy import Pins, Policy
+from twinproof.policy import Machine, Pins, Policy
 from twinproof.sources.archive.entry import link
 from twinproof.verifier import Verifier
 from twinproof.web.app import make_app
@@ -95,6 +95,35 @@ def test_evidence_from_the_future_does_not_keep_a_badge_green(ahead: int, tmp_pa
     """A clock that was set back, or evidence dated so that nothing after it is newer."""
     folder = archived(tmp_path, *both(AT + ahead))
     assert said(folder) == ("proved" if ahead < 0 else "no recent proof")
+
+
+def test_a_configured_machine_that_answers_no_more_is_not_covered_by_the_others(tmp_path: Path) -> None:
+    """Its host swaps the code and lets nobody ask: the other machine's new proof is none about this one."""
+    first, second = twins()
+    folder = archived(tmp_path, first.evidence(), second.evidence(), second.evidence(at=AT + 2 * DAY))
+    machines = tuple(Machine(one.machine, device_id=host(one.machine).device_id) for one in (first, second))
+    assert said(folder, now=AT + 2 * DAY) == "proved"  # as far as is known, the first was retired
+    assert said(folder, now=AT + 2 * DAY, judge=verifier(Policy(machines=machines))) == "no recent proof"
+    assert said(folder, now=AT + 2 * DAY, judge=verifier(Policy(machines=machines[1:]))) == "proved"
+
+
+def test_an_old_quote_that_is_dated_anew_makes_no_badge_green(tmp_path: Path) -> None:
+    """Without the statement nothing in the bundle says when it was made, but whoever wrote the bundle."""
+    redated = [edited(one, statement=None, challenge=None, fetched_at=AT + DAY) for one in both()]
+    assert verifier().verify(redated[0]).exit_code == 0
+    assert said(archived(tmp_path, *redated), now=AT + DAY) == "no recent proof"
+
+
+def test_an_entry_that_calls_itself_a_known_machine_gets_no_label_of_it(tmp_path: Path) -> None:
+    """`archive add` takes anybody's bundle, so on the pages its address is the word of a file."""
+    one = Instance().evidence()
+    folder = archived(tmp_path, one)
+    policy = Policy(machines=(Machine("prod1", "EU", url=one.source),))
+    client = pages(folder, judge=verifier(policy))
+    assert verifier(policy).verify(one).title == "prod1 (EU)"
+    assert "prod1 (EU)" not in client.get("/entries/1").text
+    told = client.get("/entries/1?format=json").json()
+    assert (told["machine"], told["stored"]) == (None, True)
 
 
 def test_a_bundle_that_was_exchanged_for_another_good_one_is_not_proved(tmp_path: Path) -> None:

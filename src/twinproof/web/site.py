@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.release.history_file import HistoryFile
 from twinproof.sources.archive.store import Archive
 from twinproof.verifier import Verdict, Verifier
+from twinproof.wanted import machine_of
 from twinproof.web.recheck import Recheck
 
 __all__ = ["PER_PAGE", "Site"]
@@ -35,7 +36,11 @@ class Site:
         return Archive(self.folder)
 
     def verdict(self, number: int) -> Verdict:
-        """What entry `number` is worth here and now. Raises UsageError, EvidenceError."""
+        """What entry `number` is worth here and now. Raises UsageError, EvidenceError.
+
+        Where it comes from, and which certificate was seen, is the word of the bundle, as with any other file.
+        """
         with self.archive() as archive:
             evidence = parse_bundle(archive.bundle(number))
-        return self.verifier.verify(evidence)
+        verdict, told = self.verifier.verify(evidence), replace(evidence, stored=True)
+        return replace(verdict, evidence=told, machine=machine_of(verdict.policy, told, verdict.claims))

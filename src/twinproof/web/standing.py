@@ -20,11 +20,17 @@ PROVED, FAILED, NO_RECENT_PROOF = "proved", "failed", "no recent proof"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine's newest entry, its exit code now, and the time of its evidence in unix seconds."""
+    """A machine's newest entry, its exit code now, and the time of its evidence in unix seconds.
+
+    `fresh` says that it answers a nonce: only then is its time more than the word of whoever wrote the bundle.
+    `device_id` is of the quote, None where it does not hold.
+    """
 
     entry: Entry
     exit_code: int
     at: int
+    fresh: bool = False
+    device_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ class Fleet:
 
     @property
     def last_proof(self) -> int | None:
-        """The time of the newest evidence that is accepted now."""
-        return max((machine.at for machine in self.machines if machine.exit_code == 0), default=None)
+        """The time of the newest evidence that is accepted now, and answers a nonce."""
+        return max((machine.at for machine in self.machines if machine.exit_code == 0 and machine.fresh), default=None)
 
 
 class Standing:
@@ -76,13 +82,23 @@ class Standing:
             verdict = self._site.verifier.verify(parse_bundle(archive.bundle(entry.number)))
         except (EvidenceError, UsageError):
             return Machine(entry, 3, entry.judged.at)
-        return Machine(entry, verdict.exit_code, verdict.at)
+        platform = verdict.claims.platform
+        return Machine(entry, verdict.exit_code, verdict.at, verdict.fresh, platform.device_id if platform else None)
 
     def word(self, fleet: Fleet) -> str:
-        """The word of badge and overview. Of evidence that is old nothing is said, good or bad."""
+        """The word of badge and overview. Of evidence that is old nothing is said, good or bad.
+
+        Proved takes a recent answer to a nonce from every machine that the configuration knows by its device id: one
+        that answers no more is not covered by the others. Other machines may have been retired, so they may be old.
+        """
         if self.stale(fleet.newest):
             return NO_RECENT_PROOF
-        return FAILED if any(machine.exit_code for machine in fleet.machines) else PROVED
+        if any(machine.exit_code for machine in fleet.machines):
+            return FAILED
+        recent = [machine for machine in fleet.machines if not self.stale(machine.at)]
+        answered = {machine.device_id for machine in recent}
+        configured = {machine.device_id for machine in self._site.verifier.policy.machines if machine.device_id}
+        return PROVED if configured <= answered and all(machine.fresh for machine in recent) else NO_RECENT_PROOF
 
     def stale(self, last: int | None) -> bool:
         """Too old, or of a time that is still to come: by a clock that was set back, or dated so to stay for ever."""
