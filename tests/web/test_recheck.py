@@ -160,6 +160,7 @@ def test_the_button_asks_every_instance_shows_how_far_it_is_and_keeps_the_eviden
     with opened(browser, served, path=f"/recheck#token={served.token}", width=360) as visit:
         assert visit.page.url.endswith("/recheck")  # the token is taken out of the address
         assert visit.page.get_attribute("#recheck-say", "aria-live") == "polite"
+        assert visit.page.inner_text("#recheck-say") == "Nobody has asked since this server began."
         visit.page.focus("#recheck-token")
         visit.page.keyboard.press("Tab")
         assert visit.page.evaluate("document.activeElement.id") == "recheck-start"

@@ -71,5 +71,6 @@
   }
   find("recheck-form").addEventListener("submit", start);
   find("recheck-form").hidden = false;
+  say.textContent = "Nobody has asked since this server began.";
   follow().catch(() => { say.textContent = "The server does not answer."; });
 })();
