@@ -71,11 +71,13 @@ def test_an_untouched_archive_holds(archive: Path, made: Path, capsys: pytest.Ca
     code, document = audit(archive, made, capsys)
     assert (code, document["counts"]) == (0, {"holds": COUNT})
     assert document["versions"] == {"1.2.0": {"first": AT, "last": AT, "count": COUNT}}
+    assert document["simulated_hardware"] is True
 
 
 def test_the_text_says_so_too(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(archive), *root(made), "--jobs", "1"]) == 0
     out = capsys.readouterr().out
+    assert out.startswith("SIMULATED HARDWARE: ")
     assert "EVERY ENTRY HOLDS" in out
     assert max(map(len, out.splitlines())) <= 80
 
@@ -113,6 +115,17 @@ def test_removing_the_newest_entries_is_seen_by_whoever_noted_the_head(
     assert audit(archive, made, capsys)[0] == 0
     code, document = audit(archive, made, capsys, "--head", head)
     assert (code, document["head_found"]) == (3, False)
+
+
+@pytest.mark.parametrize("head", ["", "xyz", "ab" * 31, "ab" * 33, "0x" + "ab" * 32])
+def test_a_mistyped_head_is_not_told_as_removed_entries(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str], head: str
+) -> None:
+    capsys.readouterr()
+    assert main(["audit", str(archive), *root(made), "--head", head]) == 2
+    captured = capsys.readouterr()
+    assert "expected 64 hex digits" in captured.err
+    assert captured.out == ""
 
 
 def noted_head(archive: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -32,18 +33,20 @@ IN_FLIGHT = 4  # chunks per worker
 
 
 def run(arguments: argparse.Namespace) -> int:
+    head = None if arguments.head is None else _head(arguments.head)
     settings = read_settings(arguments)
     records = None if arguments.records is None else _records(arguments.records)
     with ExitStack() as opened:
         archive = opened.enter_context(Archive(arguments.archive))
-        audit = Audit(archive.head, None if arguments.head is None else False)
+        simulated = tuple(root.name for root in settings.roots if not root.is_intel)
+        audit = Audit(archive.head, None if head is None else False, simulated)
         progress = Progress(len(archive), lambda: None)
         journal = opened.enter_context(_journal(arguments, settings)) if arguments.journal else None
         engine = opened.enter_context(_engine(arguments))
         results = _results(archive, partial(audit_tasks, settings), journal, engine)
         try:
             for result, entry_hash in results:
-                audit.head_found = audit.head_found or entry_hash == arguments.head if arguments.head else None
+                audit.head_found = None if head is None else audit.head_found or entry_hash == head
                 _count(audit, result)
                 progress.show(audit.counts.total(), audit.counts["broken"] + audit.counts["changed"])
         finally:
@@ -57,6 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print()
     return audit.exit_code
+
+
+def _head(text: str) -> str:
+    """Raises UsageError before a mistyped hash becomes "entries were removed"."""
+    if re.fullmatch("[0-9a-fA-F]{64}", text) is None:
+        hint = "`twinproof archive list` prints it"
+        raise UsageError("not a head", where="--head", got=shown(text, 100), expected="64 hex digits", hint=hint)
+    return text.lower()
 
 
 def _records(name: str) -> Path:

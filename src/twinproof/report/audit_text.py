@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from twinproof.report.layout import bullet, paragraph
 from twinproof.report.style import Style
-from twinproof.report.verdict_text import time_text
+from twinproof.report.verdict_text import simulated_line, time_text
 from twinproof.wire import shown
 
 __all__ = ["MOST_NAMED", "Audit", "Problem", "Timeline", "audit_text"]
@@ -43,6 +43,8 @@ class Audit:
 
     head: str
     head_found: bool | None
+    simulated: tuple[str, ...] = ()
+    """Names of the trust roots that are not Intel's."""
     counts: Counter[str] = field(default_factory=Counter)
     broken: list[Problem] = field(default_factory=list)
     changed: list[Problem] = field(default_factory=list)
@@ -66,6 +68,7 @@ class Audit:
         return {
             "schema": "twinproof/audit/v1",
             "exit_code": self.exit_code,
+            "simulated_hardware": bool(self.simulated),
             "counts": dict(self.counts),
             "head": self.head,
             "head_found": self.head_found,
@@ -83,7 +86,8 @@ class Audit:
 def audit_text(audit: Audit, style: Style) -> str:
     """The whole report of `twinproof audit`."""
     counts = audit.counts
-    lines = [style.rule(double=True)]
+    lines = simulated_line(set(audit.simulated), style) if audit.simulated else []
+    lines.append(style.rule(double=True))
     if not counts.total():
         lines.append("THE ARCHIVE IS EMPTY")
     elif audit.exit_code == 0:
