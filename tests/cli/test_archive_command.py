@@ -263,8 +263,19 @@ def test_a_file_that_is_no_evidence_costs_no_other_its_place(
     (folder / "3.json").write_text(bundle_to_json(edited(Instance().evidence(), collateral=None)), encoding="ascii")
     assert main(["archive", "add", str(tmp_path / "new"), str(folder), *root(made)]) == 3
     captured = capsys.readouterr()
-    assert captured.out == "1  added\n"
+    assert captured.out == "1  added, accepted\n"
     assert captured.err.count("not added") == 2
+
+
+def test_what_is_kept_though_it_was_not_accepted_says_so(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, archive = str(made / "bundles" / "000.json"), str(tmp_path / "new")
+    assert main(["archive", "add", archive, bundle]) == 0  # without the root that it hangs from
+    assert main(["archive", "add", archive, bundle, "--json"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "1  added, not genuine"
+    assert json.loads(second) == {"number": 1, "new": False, "exit_code": 3}
 
 
 def test_what_is_exported_is_what_was_added(archive: Path, made: Path, tmp_path: Path) -> None:
@@ -287,6 +298,18 @@ def test_a_list_shows_the_newest_first(archive: Path, capsys: pytest.CaptureFixt
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [entry["number"] for entry in found] == [COUNT, COUNT - 1]
     assert found[0]["summary"]["version"] == "1.2.0"
+
+
+def test_a_line_of_the_list_fits_80_columns_and_names_version_and_compose_hash(
+    archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Archive(str(archive)) as opened:
+        (newest,) = opened.entries(newest=1)
+    capsys.readouterr()
+    assert main(["archive", "list", str(archive), "--limit", "2"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(f"accepted       prod9-{COUNT - 1}.example  1.2.0 {newest.judged.compose_hash[:12]}")
+    assert max(len(first), len(second)) <= 80
 
 
 @pytest.mark.parametrize("flags", [["--jobs", "0"], ["--scheduler", "tcp://127.0.0.1:1", "--jobs", "1"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,25 +40,30 @@ def _add(arguments: argparse.Namespace) -> int:
     verifier = Verifier(roots=settings.roots, policy=settings.policy)
     paths = list(_files(arguments.files))
     codes: set[int] = set()
+    outcomes: deque[int] = deque()  # of what was judged and has no number yet
     progress = Progress(len(paths), lambda: None)
 
     def judged() -> Iterator[New]:
         for number, path in enumerate(paths):
             progress.show(number, len(codes - {0}))
             try:
-                yield _judged(path, verifier)
+                found = _judged(path, verifier)
             except TwinproofError as error:
                 progress.hide()
                 print(f"twinproof: not added: {shown(str(error), 1000)}", file=sys.stderr)
                 codes.add(error.exit_code)
+                continue
+            outcomes.append(found.summary.exit_code)
+            yield found
 
     with Archive(arguments.archive, write=True) as archive:
         for number, new in archive.add(judged(), clock=clock.now):
             progress.hide()
+            outcome = outcomes.popleft()
             if arguments.json:
-                print(json.dumps({"number": number, "new": new}), flush=True)
+                print(json.dumps({"number": number, "new": new, "exit_code": outcome}), flush=True)
             else:
-                print(f"{number}  {'added' if new else 'was there'}", flush=True)
+                print(f"{number}  {'added' if new else 'was there'}, {OUTCOMES.get(outcome, 'unknown')}", flush=True)
         progress.hide()
         print(f"twinproof: {len(archive)} entries, head {archive.head}", file=sys.stderr)
     return worst_exit_code(codes)
@@ -94,8 +100,9 @@ def _list(arguments: argparse.Namespace) -> int:
     with Archive(arguments.archive) as archive:
         found = list(archive.entries(newest=max(0, arguments.limit)))
         total, head = len(archive), archive.head
+    digits = len(str(found[0].number)) if found else 0
     for entry in found:
-        print(json.dumps(_plain(entry)) if arguments.json else _line(entry))
+        print(json.dumps(_plain(entry)) if arguments.json else _line(entry, digits))
     print(f"twinproof: {len(found)} of {total} entries, head {head}", file=sys.stderr)
     return 0
 
@@ -104,10 +111,11 @@ def _plain(entry: Entry) -> dict[str, object]:
     return {**asdict(entry), "summary": json.loads(entry.summary)}
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: Entry, digits: int) -> str:
+    """Number, time of judgement, outcome, source, version and the start of the compose hash."""
     summary, style = entry.judged, style_of()
-    version = f"{summary.version or 'no version'}, compose {summary.compose_hash[:12] or 'not shown'}"
-    line = f"{entry.number:>6}  {time_text(summary.at)}  {OUTCOMES.get(summary.exit_code, 'unknown'):13}  "
+    version = f"{summary.version or 'no version'} {summary.compose_hash[:12] or 'no compose hash'}"
+    line = f"{entry.number:>{digits}}  {time_text(summary.at)}  {OUTCOMES.get(summary.exit_code, 'unknown'):13}  "
     return style.ellipsis(f"{line}{shown(short_source(entry.source), 40)}  {shown(version, 80)}", style.width)
 
 
