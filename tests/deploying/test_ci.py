@@ -76,6 +76,7 @@ def test_three_tags_in_quick_succession_are_six_true_records_of_one_app(ci: Ci) 
     assert (verified.code, verified.out.count("true ")) == (0, 6), verified.out
     verified = ci.world.run("deployments", "verify", "--chain", ci.world.chain.url, "--json")
     assert [record["true"] for record in verified.json["records"]] == [True] * 6
+    assert verified.json["simulated_hardware"] is True
 
 
 def test_the_table_is_rendered_with_one_active_row_per_machine(ci: Ci) -> None:
@@ -225,6 +226,8 @@ def test_status_says_that_all_three_sides_agree(ci: Ci) -> None:
     assert ran.code == 0, ran.out
     found = [(item["machine"], item["recorded_version"], item["problems"]) for item in ran.json["machines"]]
     assert sorted(found) == [("prod7", "1.3.0", []), ("prod9", "1.3.0", [])]
+    assert ran.json["simulated_hardware"] is True
+    assert ci.world.run("status").out.startswith("SIMULATED HARDWARE: ")
 
 
 def test_a_machine_that_fails_is_recorded_as_failed_and_the_job_fails(ci: Ci) -> None:

@@ -155,8 +155,10 @@ def test_the_command_writes_it(live: Live, tmp_path: Path, capsys: pytest.Captur
     root.write_bytes(live.verifier.roots[0].der)
     code = main(["deployments", "verify", "--directory", str(tmp_path), "--trust-root", str(root), "--html", str(page)])
     text = page.read_text(encoding="utf-8")
+    captured = capsys.readouterr()
+    assert captured.out.startswith("SIMULATED HARDWARE: ")
     assert code in (4, 5)
     assert f"<code>{live.record().name}</code>" in text
     assert "nothing to hold it against" in text
-    assert str(page) in capsys.readouterr().err
+    assert str(page) in captured.err
     assert main(["deployments", "verify", "--directory", str(tmp_path), "--html", str(tmp_path / "no" / "x")]) == 2

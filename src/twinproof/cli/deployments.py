@@ -28,6 +28,7 @@ from twinproof.errors import Malformed, Refused, TwinproofError, Unavailable, Us
 from twinproof.evidence.bundle import parse_bundle
 from twinproof.policy import Pins
 from twinproof.report.layout import bullet
+from twinproof.report.verdict_text import simulated_line
 from twinproof.sources import clock
 from twinproof.sources.deployment_records import FOLDER, read_bundle_text, read_records
 from twinproof.sources.disk import write_over
@@ -97,6 +98,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         required=frozenset(),
     )  # the other pins name the newest version, and records are about all of them
     verifier = Verifier(roots=roots_of(arguments.trust_root), policy=policy)
+    simulated = {root.name for root in verifier.roots if not root.is_intel}
     chain = _Chain(_quorum(arguments, configuration))
     proofs = _proofs(folder, found.records)
     crossed = cross_check(found.records)
@@ -135,8 +137,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         write_report("--html", arguments.html, deployments_page(assessments, found.broken, verdicts, now=now))
     if arguments.json:
-        print(json.dumps(_json(assessments, found.broken, code), indent=1))
+        print(json.dumps({**_json(assessments, found.broken, code), "simulated_hardware": bool(simulated)}, indent=1))
     else:
+        if simulated:
+            print("\n".join(simulated_line(simulated, style_of())))
         for name, error in found.broken:
             print("\n".join(_wrapped(f"FALSE        {name}: {shown(str(error), 300)}", indent="")))
         for assessment in assessments:

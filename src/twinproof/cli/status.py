@@ -23,6 +23,7 @@ from twinproof.deployments.status import MachineStatus
 from twinproof.errors import TwinproofError, Unavailable, UsageError, worst_exit_code
 from twinproof.policy import Machine, Pins
 from twinproof.report.layout import bullet
+from twinproof.report.verdict_text import simulated_line
 from twinproof.sources.allowed_now import device_may_boot, is_done
 from twinproof.sources.child_environment import API_KEY
 from twinproof.sources.concurrent import fetch_all
@@ -61,9 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     code = worst_exit_code(item.exit_code for item in found)
     if arguments.json:
-        document = {"schema": "twinproof/status/v1", "app_id": app_id.hex(), "exit_code": code}
-        print(json.dumps({**document, "machines": [item.to_json() for item in found]}, indent=1))
+        document = {
+            "schema": "twinproof/status/v1",
+            "app_id": app_id.hex(),
+            "exit_code": code,
+            "simulated_hardware": settings.simulated,
+            "machines": [item.to_json() for item in found],
+        }
+        print(json.dumps(document, indent=1))
     else:
+        if settings.simulated:
+            print("\n".join(simulated_line({root.name for root in settings.roots}, style_of())))
         print(f"app id  {app_id.hex()}")
         for item in found:
             print("\n".join(_lines(item)))

@@ -134,5 +134,9 @@ def find_repository(start: Path | None = None) -> Git:
         raise UsageError("git is not installed")
     done = Git(start or Path.cwd()).run("rev-parse", "--show-toplevel", check=False)
     if done.returncode != 0:
-        raise UsageError("not inside a git repository", where=str(start or Path.cwd()))
+        raise UsageError(
+            "not inside a git repository",
+            where=str(start or Path.cwd()),
+            hint="run it where the app's repository is checked out",
+        )
     return Git(Path(done.stdout.rstrip("\n")))
