@@ -21,10 +21,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 def take() -> None:
     """A report of two machines; the same with one byte of an event log changed; both in a real browser."""
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, World.start(("prod9", "prod7")) as world:
+    with tempfile.TemporaryDirectory() as folder, World.start(("prod9", "prod7"), chain=True, endpoints=3) as world:
         report, tampered = Path(folder) / "report.html", Path(folder) / "tampered.html"
         flags = ["--trust-root", str(world.root_path), "--config", str(world.config_path), "--no-cache"]
-        if main(["compare", "prod9", "prod7", *flags, "--html", str(report)]) != 0:
+        if main(["compare", "prod9", "prod7", *flags, "--proof", "--html", str(report)]) != 0:
             raise SystemExit("no proof, so no picture")
         tampered.write_text(_tampered(report.read_text(encoding="utf-8")), encoding="utf-8")
         with chromium() as browser:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from twinproof.chain_question import attested_by
 from twinproof.evidence.evidence import Evidence, Origin
 from twinproof.keccak import keccak256
 from twinproof.policy import Policy
+from twinproof.report.chain_text import chain_sentence
 from twinproof.report.html.page import html_report
 from twinproof_devnet.certificate import new_key
 from twinproof_devnet.ra_tls import LeafRequest, app_ca, issue_leaf, report_data
@@ -84,6 +86,15 @@ def test_the_browser_proves_what_the_contracts_allow(browser: Browser, tmp_path:
         assert shown.checks[f"chain.{name}"][0] == "not_checked"
         assert "not repeated (" in shown.checks[f"chain.{name}"][1]
     assert shown.said == []
+
+
+def test_the_page_says_in_words_what_the_chain_adds_as_the_terminal_does() -> None:
+    sentence = chain_sentence([verifier(POLICY).verify(with_chain())])
+    assert sentence.startswith("Its compose hash is allowed in public; proved at a final block")
+    assert escape(sentence) in report(with_chain()).partition("</header>")[0]
+    head = report(with_chain(proof=False)).partition("</header>")[0]
+    assert "Not shown: that this code was allowed in public" in head
+    assert "allowed in public" not in report(Instance().evidence()).partition("</header>")[0]
 
 
 def test_answers_without_a_proof_are_grey_with_the_reason(browser: Browser, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from twinproof.comparison import Proof
 from twinproof.comparison_rules import RULES
 from twinproof.errors import EvidenceError
 from twinproof.evidence.carrier import unpack
+from twinproof.report.chain_text import chain_sentence
 from twinproof.report.html.compose_lines import Line, compose_lines
 from twinproof.report.html.embedded import bundle_file
 from twinproof.report.html.graph import Drawing, draw
@@ -134,7 +135,11 @@ def content_of(proof: Proof | None, verdicts: Sequence[Verdict], failures: Seque
     """Read the page's values out of the verdicts; `now` is the clock at which the page is made."""
     named = list(zip(titles(verdicts), verdicts, strict=True))
     outcome, tone, sentence = _verdict(proof, verdicts, failures, named)
-    remarks = (*age_lines(verdicts, now, _WIDE), *channel_lines(verdicts, _WIDE)) if verdicts else ()
+    remarks = (
+        (*_chain(proof, verdicts, failures), *age_lines(verdicts, now, _WIDE), *channel_lines(verdicts, _WIDE))
+        if verdicts
+        else ()
+    )
     challenge = verdicts[0].evidence.challenge if verdicts else None
     return Content(
         simulated=", ".join(sorted({verdict.root.name for verdict in verdicts if verdict.simulated})),
@@ -174,6 +179,16 @@ def _verdict(
     if proof is None or failures:
         return outcome, "bad", "Not every instance gave evidence, so nothing is proved about all of them."
     return outcome, "good" if proof.complete else _tone(proof.exit_code), proof_sentence(proof, named)
+
+
+def _chain(proof: Proof | None, verdicts: Sequence[Verdict], failures: Sequence[Failure]) -> list[str]:
+    """What the terminal says there, at the same times."""
+    if failures:
+        return []
+    if proof is not None:
+        return [chain_sentence(verdicts)] if proof.exit_code == 0 else []
+    said = len(verdicts) == 1 and verdicts[0].accepted and verdicts[0].evidence.chain is not None
+    return [chain_sentence(verdicts)] if said else []
 
 
 def _tone(exit_code: int) -> str:
