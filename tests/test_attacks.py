@@ -235,6 +235,18 @@ MACHINES = tuple(
 )
 
 
+@pytest.mark.parametrize(
+    "url", ["https://prod9.example:443", "https://PROD9.example/", "HTTPS://prod9.example", "https://prod9.example."]
+)
+def test_a_pinned_machine_asked_by_another_spelling_of_its_address_is_held_against_its_device_id(url: str) -> None:
+    evidence = edited(Instance(machine="prod8").evidence(), source=url)
+    verdict = judge(evidence, Policy(machines=MACHINES))
+    assert verdict.check("policy.machine").error == "Refused"
+    assert "the machine that answered is not prod9" in verdict.check("policy.machine").reason
+    other = edited(evidence, source=url.replace("https", "http").replace("HTTPS", "http").replace(":443", ""))
+    assert judge(other, Policy(machines=MACHINES)).check("policy.machine").status is Status.NOT_CHECKED
+
+
 class Elsewhere(Instance):
     """An instance on another machine, which chose its session and calls itself whatever it likes."""
 

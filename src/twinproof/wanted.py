@@ -215,16 +215,28 @@ def machine_of(policy: Policy, evidence: Evidence, claims: Claims) -> Machine | 
     """
     if not policy.machines:
         return None
-    source, url = evidence.source, evidence.source.rstrip("/")
+    source, url = evidence.source, _address(evidence.source)
     pinned = [machine for machine in policy.machines if machine.device_id is not None]
     believed = pinned if evidence.stored else policy.machines
-    by_url = next((machine for machine in believed if machine.url and machine.url.rstrip("/") == url), None)
+    by_url = next((machine for machine in believed if machine.url and _address(machine.url) == url), None)
     if by_url is not None or claims.platform is None:
         return by_url
     device_id = claims.platform.device_id
     attested = next((machine for machine in policy.machines if machine.device_id == device_id), None)
     claimed = (machine for machine in pinned if short_source(source) in machine.labels)
     return attested or next(claimed, None)
+
+
+def _address(url: str) -> tuple[str, str, int | None, str]:
+    """The same for every spelling of one address: a device id that is pinned for it holds for all of them."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  (only where machines are configured)
+
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")
+    except ValueError:  # of a file, which may say anything
+        return "", url, None, ""
 
 
 def _check_machine(claims: Claims, machine: Machine | None, policy: Policy, ledger: Ledger) -> None:
