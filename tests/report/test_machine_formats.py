@@ -54,6 +54,27 @@ def test_junit_has_every_check_once_and_counts_them() -> None:
     assert root.get("tests") == str(sum(len(suite) for suite in root))
 
 
+def test_what_is_not_proved_is_green_in_no_format_for_machines_though_no_check_failed() -> None:
+    """A host that keeps some checks from running makes none fail, and CI counts failures."""
+    judge_all = verifier()
+    bare = [judge_all.verify(edited(one.evidence(), event_log=None)) for one in twins()]
+    required = [judge_all.verify(edited(one.evidence(), statement=None, challenge=None)) for one in twins()]
+    for proof, reason in (
+        (compare(bare), "compare.compose_hash: not shown"),
+        (compare(required, required=frozenset({"compare.fresh"})), "compare.fresh: no answer to a nonce"),
+    ):
+        assert (proof.exit_code, [c for v in proof.verdicts for c in v.failures]) == (4, [])
+        failure = suites(proof)[2].find("testcase[@name='compare.proved']/failure")
+        assert failure is not None
+        assert failure.get("type") == "Refused"
+        assert (failure.get("message") or "").startswith(proof.outcome.value)
+        assert reason in (failure.get("message") or "")
+        assert suites(proof).get("failures") == "1"
+        (run,) = json.loads(sarif_report(proof, proof.verdicts, version="1.2.3"))["runs"]
+        assert [result["ruleId"] for result in run["results"] if result["level"] == "error"] == ["compare.proved"]
+    assert suites(honest()).get("failures") == "0"
+
+
 def test_junit_failures_say_why() -> None:
     failure = suites(refused())[0].find("testcase[@name='policy.version']/failure")
     assert failure is not None
