@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-__all__ = ["errors", "named", "schemas"]
+__all__ = ["described", "errors", "named", "schemas"]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 
@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 @cache
 def schemas() -> dict[str, Any]:
     """By name, such as `verdict.v1`."""
-    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in _FOLDER.iterdir()}
+    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in _FOLDER.glob("*.json")}
 
 
 @cache
@@ -40,3 +40,10 @@ def errors(name: str, document: object) -> Iterator[str]:
     """What is wrong with a document; `audit.v1#/$defs/problem` names a part of a schema."""
     for error in _validator(name).iter_errors(document):
         yield f"{error.json_path}: {error.message[:200]}"
+
+
+def described(name: str, text: str) -> Any:
+    """The JSON document that was printed; fails unless the schema describes all of it."""
+    document = json.loads(text)
+    assert list(errors(name, document)) == []
+    return document

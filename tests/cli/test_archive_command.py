@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from published_schemas import errors
+from published_schemas import described, errors
 from small_files import root_file
 from small_instance import AT, Instance, edited
 from twinproof.cli.main import main
@@ -275,16 +275,21 @@ def test_what_is_kept_though_it_was_not_accepted_says_so(
     assert main(["archive", "add", archive, bundle, "--json"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == "1  added, not genuine"
-    assert json.loads(second) == {"number": 1, "new": False, "exit_code": 3}
+    line = described("archive-add.v1", second)
+    assert (line["number"], line["new"], line["exit_code"]) == (1, False, 3)
 
 
-def test_what_is_exported_is_what_was_added(archive: Path, made: Path, tmp_path: Path) -> None:
+def test_what_is_exported_is_what_was_added(
+    archive: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = tmp_path / "out"
     assert main(["archive", "export", str(archive), "--to", str(target)]) == 0
     added = [path.read_bytes() for path in sorted((made / "bundles").iterdir())]
     assert [path.read_bytes() for path in sorted(target.iterdir())] == added
-    assert main(["archive", "export", str(archive), "3", "--to", str(tmp_path / "one")]) == 0
+    capsys.readouterr()
+    assert main(["archive", "export", str(archive), "3", "--to", str(tmp_path / "one"), "--json"]) == 0
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["000003.json"]
+    assert described("archive-export.v1", capsys.readouterr().out)["file"] == str(tmp_path / "one" / "000003.json")
 
 
 def test_an_export_names_what_it_cannot_take_out(archive: Path, tmp_path: Path) -> None:
@@ -295,7 +300,7 @@ def test_an_export_names_what_it_cannot_take_out(archive: Path, tmp_path: Path) 
 
 def test_a_list_shows_the_newest_first(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["archive", "list", str(archive), "--limit", "2", "--json"]) == 0
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [described("archive-list.v1", line) for line in capsys.readouterr().out.splitlines()]
     assert [entry["number"] for entry in found] == [COUNT, COUNT - 1]
     assert found[0]["summary"]["version"] == "1.2.0"
 

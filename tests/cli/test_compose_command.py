@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from published_schemas import described
 from twinproof.cli.main import main
 
 DIGEST, OTHER = f"sha256:{'ab' * 32}", f"sha256:{'cd' * 32}"
@@ -46,7 +47,8 @@ def test_the_hash_is_printed_and_the_bytes_are_kept(repository: Path, capsys: py
     kept = (repository / "dist" / "v1.json").read_bytes()
     assert hashlib.sha256(kept).hexdigest() == printed
     assert main(["compose", "hash", "--image-digest", DIGEST, "--output", "dist/v1.json", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"compose_hash": printed, "app_compose": kept.decode()}
+    document = described("compose-hash.v1", capsys.readouterr().out)
+    assert (document["compose_hash"], document["app_compose"]) == (printed, kept.decode())
 
 
 def test_a_released_text_is_never_replaced_by_another(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +74,9 @@ def test_two_texts_are_compared_in_words(repository: Path, capsys: pytest.Captur
     said = capsys.readouterr().out
     assert "service app: image digest" in said
     assert "The compose hash changes" in said
+    assert main(["compose", "diff", "a.json", "b.json", "--json"]) == 4
+    document = described("compose-diff.v1", capsys.readouterr().out)
+    assert [change["where"] for change in document["changes"]] == ["service app"]
     assert main(["compose", "diff", "a.json", "a.json"]) == 0
     assert "stays the same" in capsys.readouterr().out
 
@@ -84,7 +89,7 @@ def test_tags_are_compared_before_an_image_is_built(repository: Path, capsys: py
     assert "image: its source changed" in said
     assert "enclave/src/app.py" in said
     assert main(["compose", "diff", "v1.0.0", "v1.1.0", "--json"]) == 4
-    document = json.loads(capsys.readouterr().out)
+    document = described("compose-diff.v1", capsys.readouterr().out)
     assert document["image_files"] == ["enclave/src/app.py"]
     assert document["compose_hash_changes"] is True
     assert document["old"] == {"name": "v1.0.0", "compose_hash": None}
@@ -105,7 +110,9 @@ def test_a_finding_is_exit_4_and_none_is_exit_0(repository: Path, capsys: pytest
     (repository / "b.json").write_text(json.dumps(spoiled), encoding="utf-8")
     capsys.readouterr()
     assert main(["compose", "check", "b.json", "--json"]) == 4
-    assert {item["id"] for item in json.loads(capsys.readouterr().out)} == {"mutable_image"}
+    assert {item["id"] for item in described("compose-check.v1", capsys.readouterr().out)} == {"mutable_image"}
+    assert main(["compose", "check", "a.json", "--json"]) == 0
+    assert described("compose-check.v1", capsys.readouterr().out) == []
 
 
 @pytest.mark.parametrize(

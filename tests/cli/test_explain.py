@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 import pytest
 
+from published_schemas import described
 from twinproof import comparison, verifier
 from twinproof.cli.examples import EXAMPLES
 from twinproof.cli.main import build_parser, main
@@ -28,9 +28,16 @@ def test_every_check_is_explained_within_eighty_columns(step: Step, capsys: pyte
 
 def test_the_list_has_every_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--json"]) == 0
-    assert [item["id"] for item in json.loads(capsys.readouterr().out)] == [step.id for step in STEPS]
+    assert [item["id"] for item in described("explain.v1", capsys.readouterr().out)] == [step.id for step in STEPS]
     assert main(["explain"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(STEPS)
+
+
+def test_one_check_is_the_same_object_as_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", "--json"])
+    first = described("explain.v1", capsys.readouterr().out)[0]
+    assert main(["explain", first["id"], "--json"]) == 0
+    assert described("explain.v1", capsys.readouterr().out) == first
 
 
 def test_a_misspelt_check_is_answered_with_what_it_may_have_been(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from published_schemas import described, schemas
 from small_cbor import cbor
 from small_image import archive, as_files, image, measurement_document
 from twinproof.cli.image import QUIET_SECONDS, _Progress
 from twinproof.cli.main import main
 from twinproof.dstack.image_measurements import measure_image
-from twinproof.dstack.os_image import read_os_image
+from twinproof.dstack.os_image import KEYS, read_os_image
 from twinproof.policy_file import read_policy
 from twinproof.sources import image_files
 from twinproof.wire import Fields
@@ -47,7 +47,8 @@ def test_what_was_measured_is_listed(tarball: str, capsys: pytest.CaptureFixture
     line = capsys.readouterr().out
     assert line == f"{MEASURED.os_image_hash.hex()}  0.5.4         production   2 mrtd, 2 rtmr1, 1 rtmr2\n"
     assert main(["image", "list", "--json", "--policy", "twinproof.toml"]) == 0
-    assert json.loads(capsys.readouterr().out) == [MEASURED.image.to_json()]
+    listed = described("image-list.v1", capsys.readouterr().out)
+    assert listed == [{"schema": "twinproof/image-list/v1", **MEASURED.image.to_json()}]
 
 
 def test_a_folder_gives_the_same_entry_as_an_archive(
@@ -56,10 +57,17 @@ def test_a_folder_gives_the_same_entry_as_an_archive(
     for name, data in image().items():
         (tmp_path / name).write_bytes(data)
     assert main(["image", "measure", "--json", tarball]) == main(["image", "measure", "--json", str(tmp_path)]) == 0
-    first, second = (json.loads(part + "}") for part in capsys.readouterr().out.split("\n}\n")[:2])
+    first, second = (described("image-measure.v1", part + "}") for part in capsys.readouterr().out.split("\n}\n")[:2])
     assert first["image"] == second["image"] == MEASURED.image.to_json()
     assert read_os_image(Fields(first["image"], "image")) == MEASURED.image
     assert first["unlisted"] == ["rootfs.img.verity"]
+
+
+def test_the_schemas_describe_the_members_of_a_policys_entry() -> None:
+    image = schemas()["image-measure.v1"]["properties"]["image"]["properties"]
+    listed = schemas()["image-list.v1"]["items"]["properties"]
+    assert listed == {"schema": listed["schema"], **image}
+    assert set(image) == set(KEYS)
 
 
 def test_memory_sizes_are_measured_once_each(tarball: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +90,8 @@ def test_development_images_and_equal_values_are_said(
     assert "# carries measurement.tdx.cbor, which agrees with the files" in text
     for name, data in image(listed={"measurement.tdx.cbor": cbor({"version": 9})}).items():
         Path(name).write_bytes(data)
+    assert main(["image", "measure", ".", "--json"]) == 0
+    assert described("image-measure.v1", capsys.readouterr().out)["unknown_document_version"] == 9
     assert main(["image", "measure", "."]) == 0
     assert "# carries measurement.tdx.cbor, of version 9" in capsys.readouterr().out
 
@@ -93,6 +103,8 @@ def test_an_empty_list_is_said(
     assert main(["image", "list"]) == 0
     captured = capsys.readouterr()
     assert (captured.out, "no OS image is listed" in captured.err) == ("", True)
+    assert main(["image", "list", "--json"]) == 0
+    assert described("image-list.v1", capsys.readouterr().out) == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from loopback import http_answer
+from published_schemas import described
 from twinproof.cli.main import main
 from twinproof_devnet.world import World
 
@@ -95,6 +96,9 @@ def test_the_certificate_kept_as_a_file_is_the_same_evidence_without_a_connectio
     assert verdict["channel_binding"] == "none (no TLS)"
     assert main(["inspect", str(path)]) == 0
     assert "app:custom" in capsys.readouterr().out
+    assert main(["inspect", str(path), "--json"]) == 0
+    claims = described("inspect.v1", capsys.readouterr().out)["ra_tls"]
+    assert (claims["usage"], claims["app_info"]["app_id"]) == ("app:custom", claims["app_id"])
 
 
 def test_a_certificate_that_carries_nothing_is_malformed_evidence(

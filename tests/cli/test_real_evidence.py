@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from published_schemas import described
 from twinproof.cli.main import main
 
 AT = "2026-04-15T11:28:33Z"
@@ -223,3 +224,5 @@ def test_inspect_never_says_that_something_is_right(lite: str, capsys: pytest.Ca
     out = capsys.readouterr().out.lower()
     assert "unverified" in out
     assert not any(word in out for word in (" ok", "pass", "valid\n", "genuine", "proof"))
+    assert main(["inspect", lite, "--json"]) == 0
+    assert described("inspect.v1", capsys.readouterr().out)["origin"] == "dstack/get-quote"

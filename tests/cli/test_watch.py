@@ -57,7 +57,7 @@ def watching(files: list[Path], *flags: str) -> Iterator[subprocess.Popen[str]]:
 def line(process: subprocess.Popen[str]) -> dict[str, object]:
     assert process.stdout is not None
     found: dict[str, object] = json.loads(process.stdout.readline())
-    assert list(errors("change.v1#/$defs/round", found)) == []
+    assert list(errors("watch.v1", found)) == []
     return found
 
 

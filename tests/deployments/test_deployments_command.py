@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from historical_table import BLOCKS, TABLE
+from published_schemas import described
 from twinproof.cli.main import main
 from twinproof_devnet.chain.devchain import DevChain
 
@@ -24,7 +24,7 @@ def table(tmp_path: Path) -> Path:
 def imported(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The first mark of each row."""
     assert main(["deployments", "import", str(path), "--json", *flags]) == 4
-    return [row["wrong"][0] for row in json.loads(capsys.readouterr().out)]
+    return [row["wrong"][0] for row in described("deployments-import.v1", capsys.readouterr().out)]
 
 
 def test_each_of_the_twenty_rows_is_marked_by_what_the_chain_says(

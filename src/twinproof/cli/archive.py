@@ -61,7 +61,8 @@ def _add(arguments: argparse.Namespace) -> int:
             progress.hide()
             outcome = outcomes.popleft()
             if arguments.json:
-                print(json.dumps({"number": number, "new": new, "exit_code": outcome}), flush=True)
+                told = {"schema": "twinproof/archive-add/v1", "number": number, "new": new, "exit_code": outcome}
+                print(json.dumps(told), flush=True)
             else:
                 print(f"{number}  {'added' if new else 'was there'}, {OUTCOMES.get(outcome, 'unknown')}", flush=True)
         progress.hide()
@@ -108,7 +109,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _plain(entry: Entry) -> dict[str, object]:
-    return {**asdict(entry), "summary": json.loads(entry.summary)}
+    return {"schema": "twinproof/archive-list/v1", **asdict(entry), "summary": json.loads(entry.summary)}
 
 
 def _line(entry: Entry, digits: int) -> str:
@@ -141,5 +142,6 @@ def _export(arguments: argparse.Namespace) -> int:
                 raise UsageError(
                     f"cannot be written: {error.strerror or error}", where=shown(str(path), 200)
                 ) from error
-            print(json.dumps({"number": number, "file": str(path)}) if arguments.json else path)
+            told = {"schema": "twinproof/archive-export/v1", "number": number, "file": str(path)}
+            print(json.dumps(told) if arguments.json else path)
     return worst_exit_code(codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from twinproof.cli.configuration import DEFAULT_CONFIG, parse_configuration, read_configuration
@@ -40,7 +40,8 @@ def _hash(arguments: argparse.Namespace) -> int:
     if arguments.output:
         _write(Path(arguments.output), rendered)
     if arguments.json:
-        print(json.dumps({"compose_hash": rendered.compose_hash.hex(), "app_compose": rendered.text}))
+        hashed = {"compose_hash": rendered.compose_hash.hex(), "app_compose": rendered.text}
+        print(json.dumps({"schema": "twinproof/compose-hash/v1", **hashed}))
     else:
         print(rendered.compose_hash.hex())
     return 0
@@ -67,7 +68,7 @@ def _check(arguments: argparse.Namespace) -> int:
     configuration = read_configuration(arguments.config)
     findings = check_app_compose(_text(arguments.file), configuration.machine_words)
     if arguments.json:
-        print(json.dumps([{"id": item.id, "where": item.where, "text": item.text} for item in findings], indent=1))
+        print(json.dumps([{"schema": "twinproof/compose-check/v1", **asdict(item)} for item in findings], indent=1))
     else:
         for finding in findings:
             print(finding)
@@ -104,6 +105,7 @@ def _diff(arguments: argparse.Namespace) -> int:
         files = find_repository().changed_files(old.commit, new.commit, new.settings.file.rpartition("/")[0] or ".")
     if arguments.json:
         document = {
+            "schema": "twinproof/compose-diff/v1",
             "old": {"name": old.name, "compose_hash": difference.old_hash.hex() if not old.commit else None},
             "new": {"name": new.name, "compose_hash": difference.new_hash.hex() if not new.commit else None},
             "compose_hash_changes": not difference.same_hash or bool(files),

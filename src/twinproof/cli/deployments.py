@@ -340,6 +340,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _row_json(row: HistoricalRow, found: tuple[str, ...]) -> dict[str, object]:
     return {
+        "schema": "twinproof/deployments-import/v1",
         "line": row.line,
         "version": row.version,
         "machine": row.machine,

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plain(step: Step) -> dict[str, str]:
     return {
+        "schema": "twinproof/explain/v1",
         "id": step.id,
         "title": step.title,
         "why": step.why,

@@ -58,7 +58,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
     images = policy_of(arguments, read_configuration(arguments.config)).images
     if arguments.json:
-        print(json.dumps([image.to_json() for image in images], indent=1))
+        print(json.dumps([{"schema": "twinproof/image-list/v1", **image.to_json()} for image in images], indent=1))
     else:
         print(images_text(images), end="")
     if not images:

@@ -88,7 +88,8 @@ def _state(asked: Asked) -> State:
 def _report(arguments: argparse.Namespace, settings: Settings, asked: Asked, now: State, before: State | None) -> None:
     changed = before is not None and now != before
     if arguments.json:
-        print(json.dumps({"at": clock.now(), **_plain(now), "changed": changed}), flush=True)
+        told = {"schema": "twinproof/watch/v1", "at": clock.now(), **_plain(now), "changed": changed}
+        print(json.dumps(told), flush=True)
     else:
         simulated = "SIMULATED HARDWARE  " if settings.simulated else ""
         why = ", ".join((*now.failed, *(f"nothing from {name}" for name in now.unavailable)))

@@ -60,6 +60,7 @@ def _values(name: str, values: dict[str, bytes]) -> list[str]:
 def image_json(measured: ImageMeasurements) -> dict[str, object]:
     """The entry under `image`, with the same names as in TOML, and what each value stands for."""
     return {
+        "schema": "twinproof/image-measure/v1",
         "image": measured.image.to_json(),
         "command_line": measured.metadata.command_line,
         "rootfs_hash": measured.metadata.rootfs_hash.hex(),

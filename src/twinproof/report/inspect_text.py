@@ -20,6 +20,7 @@ from twinproof.wire import shown
 
 __all__ = ["inspect_json", "inspect_text"]
 
+SCHEMA = "twinproof/inspect/v1"
 NOTHING_VERIFIED = "unverified: this is what the file says, not what is true"
 
 
@@ -27,6 +28,7 @@ def inspect_json(evidence: Evidence, carried: Carried) -> dict[str, object]:
     """The structure as JSON-ready values. Raises Malformed for a quote that does not parse."""
     quote = parse_quote(carried.quote)
     structure: dict[str, object] = {
+        "schema": SCHEMA,
         "note": NOTHING_VERIFIED,
         "source": evidence.source,
         "origin": evidence.origin.value,
@@ -92,7 +94,7 @@ def inspect_text(evidence: Evidence, carried: Carried, style: Style = PLAIN) -> 
     """The same for people."""
     lines = [f"{shown(evidence.source, 200)}: {evidence.origin.value}", f"  {NOTHING_VERIFIED}"]
     structure = inspect_json(evidence, carried)
-    _section("", structure, lines, style, skip=frozenset({"note", "source", "origin", "events"}))
+    _section("", structure, lines, style, skip=frozenset({"schema", "note", "source", "origin", "events"}))
     events = structure.get("events")
     if isinstance(events, list):
         lines.append("  events")
