@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import twinproof
+from command_parsers import subcommands
 from twinproof import comparison, verifier
 from twinproof.cli.main import build_parser
 from twinproof.dstack import key_chain
@@ -22,19 +22,6 @@ from twinproof.wanted import REQUIRABLE
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = (ROOT / "docs" / "COMMANDS.md").read_text(encoding="utf-8")
 VERIFICATION = (ROOT / "docs" / "VERIFICATION.md").read_text(encoding="utf-8")
-
-
-def subcommands() -> dict[str, argparse.ArgumentParser]:
-    """By the words that are typed: `verify`, `compose`, `compose hash`."""
-    return dict(_below(build_parser(), ""))
-
-
-def _below(parser: argparse.ArgumentParser, prefix: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, child in action.choices.items():
-                yield f"{prefix}{name}", child
-                yield from _below(child, f"{prefix}{name} ")
 
 
 def flags() -> Iterator[tuple[str, str]]:
