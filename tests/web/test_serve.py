@@ -130,7 +130,7 @@ def test_hostile_values_stay_values(served: Served) -> None:
         assert "<script>alert" not in served.get(path)[2]
 
 
-@pytest.mark.parametrize(("flags", "word"), [((), "no recent proof"), (("--max-age", "9999999999"), "proved")])
+@pytest.mark.parametrize(("flags", "word"), [((), "no recent proof"), (("--max-age", "9999999999"), "failed")])
 def test_the_badge_goes_grey_when_the_last_proof_is_old(folder: Path, flags: tuple[str, ...], word: str) -> None:
     with serving(folder, *flags) as running:
         status, headers, text = running.get("/badge.svg")

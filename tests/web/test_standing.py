@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from small_boot import COMPOSE, Boot
 from small_files import archived
 from small_instance import AT, Instance, edited, host, twins, verifier
 from twinproof.evidence.evidence import Evidence
@@ -112,6 +115,29 @@ def test_an_old_quote_that_is_dated_anew_makes_no_badge_green(tmp_path: Path) ->
     redated = [edited(one, statement=None, challenge=None, fetched_at=AT + DAY) for one in both()]
     assert verifier().verify(redated[0]).exit_code == 0
     assert said(archived(tmp_path, *redated), now=AT + DAY) == "no recent proof"
+
+
+def test_two_machines_that_run_different_code_are_not_proved_though_each_is_accepted(tmp_path: Path) -> None:
+    first, second = twins()
+    other = replace(second, said={"version": "1.3.0"})
+    for instances, word in (((first, second), "proved"), ((first, other), "failed")):
+        folder = tmp_path / word
+        folder.mkdir()
+        evidences = [instance.evidence() for instance in instances]
+        assert [verifier().verify(evidence).exit_code for evidence in evidences] == [0, 0]
+        assert said(archived(folder, *evidences)) == word
+
+
+def test_what_compare_cannot_show_no_badge_shows(tmp_path: Path) -> None:
+    """The same text on both machines names its image by tag."""
+    tagged = {**json.loads(COMPOSE), "docker_compose_file": "services:\n  app:\n    image: toy:latest\n"}
+    text = json.dumps(tagged)
+    measured = hashlib.sha256(text.encode()).digest()
+    boot = Boot().with_payload("compose-hash", measured)
+    named: dict[str, object] = {"compose_hash": measured.hex()}
+    evidences = [edited(replace(one, boot=boot, said=named).evidence(), app_compose=text) for one in twins()]
+    assert [verifier().verify(evidence).exit_code for evidence in evidences] == [0, 0]
+    assert said(archived(tmp_path, *evidences)) == "no recent proof"
 
 
 def test_an_entry_that_calls_itself_a_known_machine_gets_no_label_of_it(tmp_path: Path) -> None:

@@ -29,21 +29,31 @@ class FleetPages:
 
     def overview(self, request: Request) -> Response:
         fleet = self._standing.fleet()
-        word = self._standing.word(fleet)
+        word, reason = self._standing.word(fleet)
         document = {
             "entries": fleet.total,
             "head": fleet.head,
             "standing": word,
+            "reason": reason,
             "last_proof": fleet.last_proof,
             "stale": self._standing.stale(fleet.last_proof),
             "machines": [{**plain(machine.entry), "exit_code_now": machine.exit_code} for machine in fleet.machines],
             "versions": [asdict(span) for span in fleet.versions],
         }
         timeline = _over_time(fleet.versions)
-        return page(self._site, request, "overview.html.jinja", document, fleet=fleet, timeline=timeline, standing=word)
+        return page(
+            self._site,
+            request,
+            "overview.html.jinja",
+            document,
+            fleet=fleet,
+            timeline=timeline,
+            standing=word,
+            reason=reason,
+        )
 
     def badge(self, _request: Request) -> Response:
-        word = self._standing.word(self._standing.fleet())
+        word, _ = self._standing.word(self._standing.fleet())
         return badge(word, _TONES[word])
 
 
