@@ -135,6 +135,7 @@ class Proof:
             "checks": [check.to_json() for check in self.checks],
             "register_drifts": [drift.to_json() for drift in self.drifts],
             "instances": [verdict.to_json() for verdict in self.verdicts],
+            "unavailable": [],
         }
 
 

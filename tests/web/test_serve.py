@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from browser import axe_source, picture, until_repeated, visiting
+from published_schemas import errors
 from served_pages import Served, serving
 from small_boot import COMPOSE, Boot
 from small_files import archived, root_file
@@ -87,12 +88,14 @@ def test_the_overview_has_machines_and_versions(served: Served) -> None:
 def test_one_instance_is_judged_again_when_it_is_shown(served: Served) -> None:
     assert served.json("/entries/1")["accepted"] is True
     assert served.json("/entries/4")["genuine"] is False
+    assert list(errors("verdict.v1", served.json("/entries/4"))) == []
     assert "<h1>GENUINE</h1>" in served.get("/entries/1")[2]
 
 
 def test_one_proof_compares_the_entries_that_were_named(served: Served) -> None:
     assert served.json("/compare?entries=1,2")["outcome"] == "PROOF COMPLETE"
     assert served.json("/compare?entries=1,3")["exit_code"] == 4
+    assert list(errors("proof.v1", served.json("/compare?entries=1,3"))) == []
 
 
 def test_the_bundle_of_an_entry_is_there_byte_for_byte(served: Served, folder: Path) -> None:
