@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import small_chain
+from published_schemas import described
 from small_instance import AT, judge, twins, verifier
 from small_log import APP, KMS
 from small_transactions import SENDER
@@ -69,7 +70,8 @@ def test_two_instances_that_the_contract_allows_are_settled() -> None:
     assert "block 64 of chain 31337. It was added in block 20 by transaction 0x" in sentence
     assert f"of 0x{SENDER.hex()} (proved); that it was not removed in between is the word of rpc-a.example," in sentence
     assert " ".join(sentence.split()[:8]) in " ".join(proof_text(proof, proof.verdicts, now=AT).split())
-    json.dumps(proof.to_json())
+    document = described("proof.v1", json.dumps(proof.to_json()))
+    assert [verdict["claims"]["chain"]["settled"] for verdict in document["instances"]] == [True, True]
 
 
 def test_what_is_allowed_now_is_never_said_to_have_been_allowed_ever_since() -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from published_schemas import described
 from small_boot import Boot
 from small_cbor import digest
 from small_instance import AT, Instance, edited, judge
@@ -114,7 +115,7 @@ def test_the_drift_stands_in_the_json_of_the_proof() -> None:
     other = lite.boot
     other.measured[KERNEL] = digest("another kernel")
     first = judge(Instance(boot=lite.boot).evidence())
-    document = compare([first, small(other)]).to_json()["register_drifts"]
+    document = described("proof.v1", json.dumps(compare([first, small(other)]).to_json()))["register_drifts"]
     assert document == [
         {
             "register": "RTMR1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,27 @@ def plain(document: object) -> Any:
 @pytest.mark.parametrize("name", schemas())
 def test_a_schema_is_a_schema(name: str) -> None:
     Draft202012Validator.check_schema(schemas()[name])
+
+
+def test_no_object_may_have_members_that_its_schema_does_not_name() -> None:
+    opened = [
+        f"{name}{place}"
+        for name, schema in schemas().items()
+        for place, part in parts(schema)
+        if part.get("type") == "object" and "properties" in part and part.get("additionalProperties") is not False
+    ]
+    assert opened == []
+
+
+def parts(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in a schema, and where it is."""
+    if isinstance(node, dict):
+        yield place, node
+        for name, value in node.items():
+            yield from parts(value, f"{place}/{name}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from parts(value, f"{place}/{index}")
 
 
 KEPT = {"twinproof/deployment/v1", "twinproof/deploy-journal/v1", "twinproof/audit-journal/v1"}
