@@ -104,6 +104,64 @@ def test_what_was_touched_is_named_and_the_rest_is_judged(
     assert document["counts"]["holds"] == COUNT - 1 - statement.startswith("DELETE")
 
 
+def pages(archive: Path) -> tuple[int, dict[str, int]]:
+    """How many pages the index has, and where its table and its own indexes begin."""
+    with sqlite3.connect(archive / "index.sqlite") as database:
+        (count,) = database.execute("PRAGMA page_count").fetchone()
+        return int(count), dict(database.execute("SELECT name, rootpage FROM sqlite_schema").fetchall())
+
+
+def overwritten(archive: Path, page: int) -> None:
+    with (archive / "index.sqlite").open("r+b") as index:
+        index.seek(4096 * (page - 1))
+        index.write(b"\xff" * 4096)
+
+
+def last_row_page(archive: Path) -> int:
+    """A page of the table that holds nothing but a part of one entry's text."""
+    return pages(archive)[0]
+
+
+@pytest.mark.parametrize("left", [0.3, 0.6, 0.9])
+def test_of_an_index_that_was_cut_short_the_rest_is_judged(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str], left: float
+) -> None:
+    index = archive / "index.sqlite"
+    index.write_bytes(index.read_bytes()[: int(pages(archive)[0] * left) * 4096])
+    code, document = audit(archive, made, capsys)
+    assert code == 3
+    broken = [item["number"] for item in document["broken"]]
+    holds = document["counts"]["holds"]
+    assert holds > COUNT * left / 2
+    assert set(range(holds + 1, COUNT + 1)) <= set(broken)
+    assert len(broken) + holds in (COUNT, COUNT + 1)
+    assert {item["what"].partition(":")[0] for item in document["broken"]} == {
+        "the index was damaged here, or cut short"
+    }
+
+
+def test_one_damaged_page_of_the_index_costs_the_entries_on_it_and_no_other(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overwritten(archive, last_row_page(archive))
+    code, document = audit(archive, made, capsys)
+    assert code == 3
+    assert len(document["broken"]) == 1
+    assert document["counts"] == {"holds": COUNT - 1, "broken": 1}
+
+
+@pytest.mark.parametrize("name", ["entries", "by_time", "by_version", "by_device"])
+def test_an_index_that_lost_a_root_is_never_told_as_whole_or_as_a_bug(
+    archive: Path, made: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    overwritten(archive, pages(archive)[1][name])
+    capsys.readouterr()
+    audited = main(["audit", str(archive), *root(made), "--jobs", "1"])
+    assert (audited == 3) is (name == "entries")  # all that an audit reads is in the table
+    assert main(["archive", "list", str(archive)]) in (0, 3)
+    assert "bug" not in capsys.readouterr().err
+
+
 def test_removing_the_newest_entries_is_seen_by_whoever_noted_the_head(
     archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

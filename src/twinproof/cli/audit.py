@@ -18,7 +18,7 @@ from twinproof.cli.audit_work import Audited, Task, audit_tasks, lost
 from twinproof.cli.output import style_of
 from twinproof.cli.progress import Progress
 from twinproof.cli.settings import Settings, read_settings
-from twinproof.errors import Unavailable, UsageError
+from twinproof.errors import Malformed, Unavailable, UsageError
 from twinproof.report.audit_text import MOST_NAMED, Audit, Problem, Timeline, audit_text
 from twinproof.sources.archive.entry import FIRST
 from twinproof.sources.archive.store import Archive, Packed
@@ -39,13 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as opened:
         archive = opened.enter_context(Archive(arguments.archive))
         simulated = tuple(root.name for root in settings.roots if not root.is_intel)
-        audit = Audit(archive.head, None if head is None else False, simulated)
-        progress = Progress(len(archive), lambda: None)
+        audit = Audit(FIRST, None if head is None else False, simulated)
+        progress = Progress(_size(archive), lambda: None)
         journal = opened.enter_context(_journal(arguments, settings)) if arguments.journal else None
         engine = opened.enter_context(_engine(arguments))
         results = _results(archive, partial(audit_tasks, settings), journal, engine)
         try:
             for result, entry_hash in results:
+                audit.head = entry_hash or audit.head
                 audit.head_found = None if head is None else audit.head_found or entry_hash == head
                 _count(audit, result)
                 progress.show(audit.counts.total(), audit.counts["broken"] + audit.counts["changed"])
@@ -60,6 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print()
     return audit.exit_code
+
+
+def _size(archive: Archive) -> int | None:
+    """None where a damaged index does not even tell that."""
+    try:
+        return len(archive)
+    except Malformed:
+        return None
 
 
 def _head(text: str) -> str:
@@ -91,9 +100,10 @@ def _results(
     archive: Archive, work: Callable[[Sequence[Task]], list[Audited]], journal: Journal | None, engine: Engine
 ) -> Iterator[tuple[Audited, str]]:
     """Results with their entries' hashes: the journal's first, then what it lacks, written down before it counts."""
-    after, previous = 0, FIRST
+    after = 0
+    previous: str | None = FIRST
     for result, entry_hash in _before(archive, journal) if journal is not None else ():
-        after, previous = result.number, entry_hash
+        after, previous = result.number, entry_hash or None
         yield result, entry_hash
     hashes: dict[int, str] = {}
 
@@ -127,12 +137,15 @@ def _before(archive: Archive, journal: Journal) -> Iterator[tuple[Audited, str]]
         yield replace(result, broken=result.broken or changed), entry.hash
 
 
-def _tasks(archive: Archive, after: int, previous: str, seen: Callable[[Packed], None]) -> Iterator[Task]:
+def _tasks(archive: Archive, after: int, previous: str | None, seen: Callable[[Packed], None]) -> Iterator[Task]:
+    """What comes behind an entry that cannot be read is held against itself alone: that one is broken already."""
     for packed in archive.packed(after):
         seen(packed)
         shared = archive.shared(packed)
-        yield Task(packed, tuple(shared.items()), packed.entry.follows(previous))
-        previous = packed.entry.hash
+        entry = packed.entry
+        linked = entry.follows(entry.previous if previous is None else previous)
+        yield Task(packed, tuple(shared.items()), linked)
+        previous = None if packed.unread else entry.hash
 
 
 def _chunks(tasks: Iterable[Task]) -> Iterator[Chunk[Task]]:

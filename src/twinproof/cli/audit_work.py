@@ -63,6 +63,8 @@ def _verifier(settings: Settings) -> Verifier:
 def _audited(task: Task, verifier: Verifier) -> Audited:
     entry = task.packed.entry
     said = shown(entry.source, 200)
+    if task.packed.unread:
+        return Audited(entry.number, said, broken=task.packed.unread)
     if not task.linked:
         return Audited(entry.number, said, broken="it does not follow the entry before it: one was changed or left out")
     try:

@@ -21,6 +21,7 @@ from twinproof.errors import Malformed, UsageError
 from twinproof.sources.archive.entry import FIRST, Entry, Summary, link
 from twinproof.sources.archive.objects import Objects, inflated
 from twinproof.sources.archive.pieces import Pieces, cut, join
+from twinproof.sources.archive.salvage import numbers
 from twinproof.wire import shown
 
 __all__ = ["Archive", "New", "Packed"]
@@ -53,6 +54,8 @@ class Packed:
     places: str
     indexed: tuple[int, str, str, int]
     """What the index says of the summary, for looking up: time, version, device id, exit code."""
+    unread: str = ""
+    """Why nothing but the number could be read, in an index that was damaged or cut short."""
 
     def pieces(self) -> Pieces:
         """Raises Malformed for a row that was changed."""
@@ -97,7 +100,7 @@ class Archive:
     """An open archive. One process adds at a time; readers do not wait for it."""
 
     def __init__(self, folder: str, *, write: bool = False) -> None:
-        """Open it, with `write` make it where there is none. Raises UsageError."""
+        """Open it, with `write` make it where there is none. Raises UsageError, Malformed for a damaged index."""
         self.folder, self._where = Path(folder), f"archive {shown(folder)}"
         index = self.folder / "index.sqlite"
         try:
@@ -107,6 +110,8 @@ class Archive:
                 (self.folder / "objects").mkdir(parents=True, exist_ok=True)
             self._database = self._opened(index, write=write)
         except (OSError, sqlite3.Error, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT:
+                raise Malformed(f"the index cannot be read: {error}", where=self._where) from error
             raise UsageError(f"cannot be opened: {error}", where=self._where) from error
         self._objects = Objects(self.folder / "objects")
 
@@ -115,7 +120,9 @@ class Archive:
         opened = sqlite3.connect(
             f"{index.resolve().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
         )
-        if write:
+        if not write:
+            opened.execute("PRAGMA writable_schema = ON")  # nothing is written: it only lets an index be cut short
+        else:
             opened.execute("PRAGMA synchronous = FULL")
             opened.execute("BEGIN IMMEDIATE")
             if opened.execute("PRAGMA user_version").fetchone()[0] == 0:
@@ -181,8 +188,8 @@ class Archive:
         return number + 1, True
 
     def _last(self) -> tuple[int, str]:
-        found = self._database.execute("SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1").fetchone()
-        return (0, FIRST) if found is None else (int(found[0]), str(found[1]))
+        found = self._rows("SELECT number, hash FROM entries ORDER BY number DESC LIMIT 1", ())
+        return (int(found[0][0]), str(found[0][1])) if found else (0, FIRST)
 
     @property
     def head(self) -> str:
@@ -190,7 +197,7 @@ class Archive:
         return self._last()[1]
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM entries").fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM entries", ())[0][0])
 
     def entries(self, *, newest: int | None = None) -> Iterator[Entry]:
         """In order; with `newest` only that many, the latest first."""
@@ -204,12 +211,28 @@ class Archive:
             after = rows[-1][0]
 
     def packed(self, after: int = 0) -> Iterator[Packed]:
-        """Every entry behind number `after`, in order."""
+        """Every entry behind number `after`, in order; of a damaged index what can be read, and what cannot as such."""
         query = f"SELECT {_COLUMNS}, {_MORE} FROM entries WHERE number > ? ORDER BY number LIMIT {_PAGE}"  # noqa: S608
-        while rows := self._rows(query, (after,)):
-            for row in rows:
-                yield Packed(Entry(*row[:7]), row[7], row[8], tuple(row[9:]))
-            after = rows[-1][0]
+        try:
+            while rows := self._rows(query, (after,)):
+                for row in rows:
+                    yield _packed(row)
+                after = rows[-1][0]
+        except Malformed as error:
+            yield from self._one_by_one(after, error)
+
+    def _one_by_one(self, after: int, error: Malformed) -> Iterator[Packed]:
+        """Raises the error where the index names no entry at all."""
+        found, whole = numbers(self._database, after)
+        if not found:
+            raise error
+        for number in found:
+            try:
+                yield self.packed_entry(number)
+            except (Malformed, UsageError):
+                yield _unread(number, "the index was damaged here, or cut short")
+        if not whole:
+            yield _unread(found[-1] + 1, "the index was damaged here, or cut short: what comes behind cannot be read")
 
     def gaps(self, longest: int) -> Iterator[tuple[int, int]]:
         """Times between two accepted proofs that are further apart than `longest` seconds, from the index."""
@@ -225,12 +248,12 @@ class Archive:
                 last = (at, number)
 
     def packed_entry(self, number: int) -> Packed:
-        """Raises UsageError for a number that is not there."""
+        """Raises UsageError for a number that is not there, Malformed for one that cannot be read."""
         query = f"SELECT {_COLUMNS}, {_MORE} FROM entries WHERE number = ?"  # noqa: S608
-        row = self._database.execute(query, (number,)).fetchone() if 0 < number < 1 << 63 else None
-        if row is None:
+        rows = self._rows(query, (number,)) if 0 < number < 1 << 63 else []
+        if not rows:
             raise UsageError("no such entry", where=self._where, got=str(number), expected=f"1 to {self._last()[0]}")
-        return Packed(Entry(*row[:7]), row[7], row[8], tuple(row[9:]))
+        return _packed(rows[0])
 
     def bundle(self, number: int) -> bytes:
         """The bundle's text. Raises UsageError, Malformed."""
@@ -252,3 +275,11 @@ class Archive:
             return self._database.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise Malformed(f"the index cannot be read: {error}", where=self._where) from error
+
+
+def _packed(row: tuple[Any, ...]) -> Packed:
+    return Packed(Entry(*row[:7]), row[7], row[8], tuple(row[9:]))
+
+
+def _unread(number: int, why: str) -> Packed:
+    return Packed(Entry(number, 0, "", "", "", "", ""), b"", "", (0, "", "", 0), why)
