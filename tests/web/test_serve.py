@@ -137,7 +137,7 @@ def test_hostile_values_stay_values(served: Served) -> None:
 def test_the_badge_goes_grey_when_the_last_proof_is_old(folder: Path, flags: tuple[str, ...], word: str) -> None:
     with serving(folder, *flags) as running:
         status, headers, text = running.get("/badge.svg")
-    assert f"<title>twinproof: {word}</title>" in text
+    assert f"<title>simulated: {word}</title>" in text
     assert (status, headers["content-type"]) == (200, "image/svg+xml")
 
 

@@ -35,7 +35,8 @@ def said(folder: str, *, now: int = AT, judge: Verifier | None = None) -> str:
     """The one word, which is the same on the badge, on the overview and for machines."""
     client = pages(folder, now=now, judge=judge)
     word = str(client.get("/?format=json").json()["standing"])
-    assert f"<title>twinproof: {word}</title>" in client.get("/badge.svg").text
+    label = "simulated" if judge is None or not judge.roots[0].is_intel else "twinproof"
+    assert f"<title>{label}: {word}</title>" in client.get("/badge.svg").text
     page = client.get("/").text
     assert f"<h1>{word.capitalize()}</h1>" in page
     assert ('data-tone="good">' in page) == (word == "proved")

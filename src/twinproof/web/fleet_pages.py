@@ -54,7 +54,7 @@ class FleetPages:
 
     def badge(self, _request: Request) -> Response:
         word, _ = self._standing.word(self._standing.fleet())
-        return badge(word, _TONES[word])
+        return badge(self._site, word, _TONES[word])
 
 
 def _over_time(spans: Sequence[VersionSpan]) -> Timeline:

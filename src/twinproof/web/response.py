@@ -68,8 +68,9 @@ def json_file(text: bytes) -> Response:
     return Response(text, media_type="application/json", headers=_HEADERS)
 
 
-def badge(word: str, tone: str) -> Response:
-    text = _environment().get_template("badge.svg.jinja").render(word=word, tone=tone)
+def badge(site: Site, word: str, tone: str) -> Response:
+    label = "simulated" if any(not root.is_intel for root in site.verifier.roots) else "twinproof"
+    text = _environment().get_template("badge.svg.jinja").render(label=label, word=word, tone=tone)
     return Response(text, media_type="image/svg+xml", headers=_guarded(_BARE))
 
 
