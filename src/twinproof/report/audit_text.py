@@ -107,7 +107,8 @@ def _problems(audit: Audit, style: Style) -> list[str]:
         if problems:
             lines += ["", heading]
             for item in problems:
-                lines += bullet("-", 1, f"entry {item.number}, {shown(item.source, 200)}: {item.what}", style)
+                source = f", {shown(item.source, 200)}" if item.source else ""
+                lines += bullet("-", 1, f"entry {item.number}{source}: {item.what}", style)
     if counts["broken"] > len(audit.broken) or counts["changed"] > len(audit.changed):
         lines.append(f"  and more; the first {MOST_NAMED} of each kind are named")
     if audit.head_found is False:
