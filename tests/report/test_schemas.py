@@ -42,6 +42,18 @@ def test_no_object_may_have_members_that_its_schema_does_not_name() -> None:
     assert opened == []
 
 
+def test_every_member_says_what_it_means() -> None:
+    silent = [
+        f"{name}{place}: {member}"
+        for name, schema in schemas().items()
+        for place, part in parts(schema)
+        if part.get("type") == "object"
+        for member, described in part.get("properties", {}).items()
+        if not {"const", "description"} & described.keys()
+    ]
+    assert silent == []
+
+
 def parts(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every object in a schema, and where it is."""
     if isinstance(node, dict):
