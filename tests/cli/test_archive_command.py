@@ -74,6 +74,19 @@ def test_an_untouched_archive_holds(archive: Path, made: Path, capsys: pytest.Ca
     assert document["simulated_hardware"] is True
 
 
+def test_evidence_that_was_never_accepted_holds_as_that_and_not_as_a_proof(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_text(bundle_to_json(edited(Instance().evidence(), app_compose="{}")), encoding="ascii")
+    assert main(["archive", "add", str(tmp_path / "kept"), str(bad), *root(made)]) == 0
+    capsys.readouterr()
+    assert main(["audit", str(tmp_path / "kept"), "--jobs", "1", *root(made)]) == 0
+    out = capsys.readouterr().out
+    assert "EVERY ENTRY IS JUDGED AS BEFORE, 1 OF THEM NOT ACCEPTED" in out
+    assert "EVERY ENTRY HOLDS" not in out
+
+
 def test_the_text_says_so_too(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", str(archive), *root(made), "--jobs", "1"]) == 0
     out = capsys.readouterr().out
@@ -254,8 +267,14 @@ def test_a_head_that_was_noted_early_pins_what_was_there_then(
 
 @pytest.mark.parametrize(
     "attack",
-    [f"DELETE FROM entries WHERE number > {COUNT - 5}", BACK_DATED, "DELETE FROM entries WHERE number = 40"],
-    ids=["the newest removed", "back-dated", "one removed"],
+    [
+        f"DELETE FROM entries WHERE number > {COUNT - 5}",
+        BACK_DATED,
+        "DELETE FROM entries WHERE number = 40",
+        "UPDATE entries SET rest = x'00' WHERE number = 40",
+        "UPDATE entries SET rest = (SELECT rest FROM entries WHERE number = 41) WHERE number = 40",
+    ],
+    ids=["the newest removed", "back-dated", "one removed", "a bundle spoiled", "another bundle in its place"],
 )
 def test_a_journal_vouches_for_no_entry_that_the_archive_lost_since(
     attack: str, archive: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -268,6 +287,27 @@ def test_a_journal_vouches_for_no_entry_that_the_archive_lost_since(
     assert code == 3
     assert document["broken"]
     assert "since the journal was written" in document["broken"][0]["what"]
+
+
+def test_a_journal_does_not_hide_what_the_index_was_made_to_say_since(
+    archive: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--journal", str(tmp_path / "journal"))
+    assert audit(archive, made, capsys, *flags)[0] == 0
+    spoil(archive, "UPDATE entries SET version = '9.9.9' WHERE number = 40")
+    code, document = audit(archive, made, capsys, *flags)
+    assert (code, [item["number"] for item in document["broken"]]) == (3, [40])
+    assert "the index says something else" in document["broken"][0]["what"]
+
+
+def test_a_journal_of_another_version_of_this_tool_is_refused(
+    archive: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an older version took for genuine, this one may not."""
+    command = ["audit", str(archive), "--jobs", "1", "--journal", str(tmp_path / "journal"), *root(made)]
+    assert main(command) == 0
+    monkeypatch.setattr("twinproof.cli.audit.__version__", "99.0.0")
+    assert main(command) == 2
 
 
 def test_a_verdict_that_changed_is_reported(archive: Path, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,9 +327,11 @@ def test_an_interrupted_audit_goes_on_and_counts_nothing_twice(
     assert audit(archive, made, capsys, *flags)[1]["counts"] == {"holds": COUNT}
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     assert len(lines) == COUNT + 1
-    journal.write_text("".join(lines[:30]) + lines[30][:17], encoding="utf-8")
-    spoil(archive, "UPDATE entries SET rest = x'00' WHERE number < 20")  # judged before the interruption
-    assert audit(archive, made, capsys, *flags)[1]["counts"] == {"holds": COUNT}
+    before = "".join(lines[:30]).replace('"version": "1.2.0"', '"version": "0.9.0"')  # told by the journal alone
+    journal.write_text(before + lines[30][:17], encoding="utf-8")
+    document = audit(archive, made, capsys, *flags)[1]
+    assert document["counts"] == {"holds": COUNT}
+    assert [document["versions"][name]["count"] for name in ("0.9.0", "1.2.0")] == [29, COUNT - 29]
     assert len(journal.read_text(encoding="utf-8").splitlines()) == COUNT + 1
 
 

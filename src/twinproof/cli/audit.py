@@ -12,9 +12,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from twinproof import __version__
 from twinproof.batch import Chunk, in_order
 from twinproof.cli.audit_journal import Journal
-from twinproof.cli.audit_work import Audited, Task, audit_tasks, lost
+from twinproof.cli.audit_work import INDEX_DIFFERS, Audited, Task, audit_tasks, indexed_as_said, lost
 from twinproof.cli.output import style_of
 from twinproof.cli.progress import Progress
 from twinproof.cli.settings import Settings, read_settings
@@ -90,6 +91,7 @@ def _records(name: str) -> Path:
 def _journal(arguments: argparse.Namespace, settings: Settings) -> Journal:
     about: dict[str, object] = {
         "archive": str(Path(arguments.archive).resolve()),
+        "twinproof": __version__,
         "policy": settings.policy.digest,
         "roots": [root.fingerprint for root in settings.roots],
     }
@@ -122,19 +124,32 @@ def _results(
 
 
 def _before(archive: Archive, journal: Journal) -> Iterator[tuple[Audited, str]]:
-    """The journal's results, as far as the archive still has the entries that they are about, at their places."""
-    entries, previous = archive.entries(), FIRST
-    entry = next(entries, None)
+    """The journal's results, as far as the archive still has the entries that they are about, at their places.
+
+    They are not judged again. That the archive still has the bytes that were is looked at each time.
+    """
+    entries, previous = archive.packed(), FIRST
+    packed = next(entries, None)
     for result, entry_hash in journal.before():
-        while entry is not None and entry.number < result.number:
-            entry = next(entries, None)
-        if entry is None or entry.number != result.number:
+        while packed is not None and packed.entry.number < result.number:
+            packed = next(entries, None)
+        if packed is None or packed.entry.number != result.number:
             yield replace(result, broken=result.broken or "this entry was removed since the journal was written"), ""
             continue
-        same = entry.follows(previous) and entry.hash == entry_hash
-        changed = "" if same else "this entry was changed since the journal was written"
-        previous = entry.hash
-        yield replace(result, broken=result.broken or changed), entry.hash
+        broken = result.broken or _changed_since(archive, packed, previous, entry_hash)
+        previous = packed.entry.hash
+        yield replace(result, broken=broken), packed.entry.hash
+
+
+def _changed_since(archive: Archive, packed: Packed, previous: str, entry_hash: str) -> str:
+    """What became of an entry that held when the journal was written; empty when it is what it was."""
+    if not packed.entry.follows(previous) or packed.entry.hash != entry_hash:
+        return "this entry was changed since the journal was written"
+    try:
+        packed.text(archive.shared(packed))
+    except Malformed as error:
+        return shown(f"its bundle was changed since the journal was written: {error}", 1000)
+    return "" if indexed_as_said(packed) else INDEX_DIFFERS
 
 
 def _tasks(archive: Archive, after: int, previous: str | None, seen: Callable[[Packed], None]) -> Iterator[Task]:
@@ -174,6 +189,7 @@ def _count(audit: Audit, result: Audited) -> None:
             audit.changed.append(
                 Problem(result.number, result.source, f"{why} (hint: {result.hint})" if result.hint else why)
             )
+    audit.refused += not result.changed and now.exit_code != 0
     if now.exit_code == 0:
         line = audit.versions.get(now.version)
         if line is None:

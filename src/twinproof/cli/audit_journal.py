@@ -19,7 +19,10 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """Appends results; `before` are those of an earlier run over the same archive under the same policy and roots."""
+    """Appends results; `before` are those of an earlier run over the same archive.
+
+    By the same version of this tool, under the same policy and roots.
+    """
 
     def __init__(self, name: str, about: dict[str, object]) -> None:
         """Raises UsageError for a file that is another audit's. A last line that was cut short is written anew."""
@@ -46,7 +49,7 @@ class Journal:
                         "the journal of another audit",
                         where=self._where,
                         got=shown(line.strip(), 200),
-                        hint="another archive, policy or trust root: name a new file",
+                        hint="another archive, policy, trust root or version of this tool: name a new file",
                     )
                 size += len(line.encode())
         return size

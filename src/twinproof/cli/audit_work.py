@@ -17,7 +17,9 @@ from twinproof.sources.archive.store import Packed
 from twinproof.verifier import Verifier
 from twinproof.wire import shown
 
-__all__ = ["Audited", "Task", "audit_tasks", "lost"]
+__all__ = ["INDEX_DIFFERS", "Audited", "Task", "audit_tasks", "indexed_as_said", "lost"]
+
+INDEX_DIFFERS = "the index says something else than the entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ def _audited(task: Task, verifier: Verifier) -> Audited:
         return Audited(entry.number, said, broken="it does not follow the entry before it: one was changed or left out")
     try:
         then = entry.judged
-        if task.packed.indexed != (then.at, then.version, then.device_id, then.exit_code):
-            return Audited(entry.number, said, broken="the index says something else than the entry")
+        if not indexed_as_said(task.packed):
+            return Audited(entry.number, said, broken=INDEX_DIFFERS)
         evidence = parse_bundle(task.packed.text(dict(task.shared)))
         verdict = verifier.verify(evidence)
         hint = next((check.hint for check in verdict.failures if check.hint), "")
@@ -79,6 +81,12 @@ def _audited(task: Task, verifier: Verifier) -> Audited:
         return Audited(entry.number, said, broken=shown(str(error), 1000))
     except (ValueError, TypeError, KeyError) as error:  # a summary that somebody wrote anew, with a fitting chain
         return Audited(entry.number, said, broken=f"its summary cannot be read: {shown(str(error), 200)}")
+
+
+def indexed_as_said(packed: Packed) -> bool:
+    """Whether the index says of an entry what the entry says. Raises Malformed for a summary that is none."""
+    then = packed.entry.judged
+    return packed.indexed == (then.at, then.version, then.device_id, then.exit_code)
 
 
 def lost(task: Task, death: BaseException) -> Audited:

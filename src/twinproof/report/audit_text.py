@@ -50,6 +50,8 @@ class Audit:
     changed: list[Problem] = field(default_factory=list)
     worse: int = 0
     """Entries that were genuine when they were added, and are not now."""
+    refused: int = 0
+    """Entries that were not accepted when they were added, and are not now: they hold as what they are."""
     versions: dict[str, Timeline] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     without_proof: list[str] = field(default_factory=list)
@@ -90,6 +92,9 @@ def audit_text(audit: Audit, style: Style) -> str:
     lines.append(style.rule(double=True))
     if not counts.total():
         lines.append("THE ARCHIVE IS EMPTY")
+    elif audit.exit_code == 0 and audit.refused:
+        said = f"EVERY ENTRY IS JUDGED AS BEFORE, {audit.refused} OF THEM NOT ACCEPTED"
+        lines.append(style.paint(said, "bold", "yellow"))
     elif audit.exit_code == 0:
         lines.append(style.paint("EVERY ENTRY HOLDS", "bold", "green"))
     else:
