@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,7 +129,11 @@ def test_a_history_tells_since_when_until_when_and_what_is_dark(plain: Path, tmp
         assert rows[DARK]["allowed_until"] == ["still allowed in block 99 (history.json)"]
         assert rows[DARK]["ran"] == []
         assert rows[NEWER_HASH.hex()]["allowed_since"][0].startswith("not known")
-        assert "<script>alert" not in served.get("/versions")[2]
+        text = served.get("/versions")[2]
+        assert "<script>alert" not in text
+        assert "no accepted proof of it in this archive" in text
+        links = re.findall(r'href="(/diff[^"]*)"', text)
+        assert [served.get(html.unescape(link))[0] for link in links] == [200]  # none to a version without a proof
         _looks_right(served, browser)
 
 
