@@ -184,6 +184,22 @@ def service(lines: str) -> str:
             "$X",
         ),
         ({"docker_compose_file": service("  environment:\n    command: $X")}, "line 5: $X"),
+        ({"docker_compose_file": service("configs:\n  main.py:\n    environment: CODE")}, "line 6: $CODE"),
+        (
+            {"docker_compose_file": service("configs:\n  main.py:\n    file: /dstack/.host-shared/.user-config")},
+            "line 6: file",
+        ),
+        (
+            {
+                "docker_compose_file": json.dumps(
+                    {
+                        "services": {"a": {"image": f"a@sha256:{'cd' * 32}"}},
+                        "configs": {"main.py": {"environment": "CODE"}},
+                    }
+                )
+            },
+            "$CODE",
+        ),
         ({"runner": "bash", "bash_script": "docker run evil:latest"}, "a script starts what runs"),
     ],
 )
@@ -201,6 +217,7 @@ def test_code_that_the_environment_or_a_script_chooses_is_no_proof(changes: dict
     [
         "    environment:\n      API_KEY: ${API_KEY}\n      MODE: $MODE",
         "    environment:\n    - API_KEY=${API_KEY}\n    ports:\n    - ${PORT:-80}:80",
+        "    secrets:\n    - token\nsecrets:\n  token:\n    environment: API_KEY",
         "    command: sh -c 'ls *.py $$HOME'\n    environment:\n      API_KEY: ${API_KEY}",
     ],
 )

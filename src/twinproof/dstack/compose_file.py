@@ -140,6 +140,12 @@ class _Place:
         if key:
             self._above.append((column, key))
 
+    def note_config(self, number: int, key: str, value: str, found: ComposeFile) -> None:
+        """A config whose content is a variable's, and is mounted wherever the text says; a secret is a setting."""
+        secret = bool(self._above) and self._above[0][1] == "secrets"
+        if key == "environment" and value and value[0] not in "*[{" and not secret:
+            found.decided_outside.append(f"line {number}: ${value}")
+
     def note(self, number: int, content: str, found: ComposeFile) -> None:
         """Note the line's variables, unless they are settings or the names of images, which have their own notice."""
         names = _variables(content)
@@ -178,6 +184,7 @@ def _scan_line(number: int, column: int, content: str, found: ComposeFile, place
         found.doubts.append((number, doubt))
     elif key:
         _note(number, key, value, found)
+        place.note_config(number, key, value, found)
     return column if _BLOCK_TEXT.fullmatch(_without_comment(content)) else None
 
 
@@ -235,7 +242,7 @@ def _note(number: int, key: str, value: str, found: ComposeFile) -> None:
             found.images.append(Image(number, value, _variables(value)))
     elif key == "build":
         found.builds.append(number)
-    elif key in _ELSEWHERE:
+    elif key in _ELSEWHERE or (key == "file" and value):  # the second of a config or a secret
         found.elsewhere.append(f"line {number}: {key}")
     elif key == "type" and value == "image":  # of a volume: its source is an image, pinned or not
         found.elsewhere.append(f"line {number}: an image as a volume")
@@ -260,6 +267,8 @@ def _scan_json(text: str, found: ComposeFile) -> None:
         if isinstance(item, str):
             _note_privileges(1, item, found)
             place = tuple(key for key in keys if key)
+            if keys[-1] == "environment" and item and keys[0] != "secrets":
+                found.decided_outside.append(f"line 1: ${item}")
             if (names := _variables(item)) and not _only_settings(place, item):
                 found.decided_outside.append(f"line 1: {', '.join(f'${name}' for name in names)}")
 
