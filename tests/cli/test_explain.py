@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 
 import pytest
@@ -86,3 +87,15 @@ def test_help_ends_with_examples_that_fit_a_terminal(name: str, capsys: pytest.C
     out = capsys.readouterr().out
     assert out.rstrip().endswith(EXAMPLES[name].splitlines()[-1])
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_every_command_has_examples() -> None:
+    assert set(EXAMPLES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"completion"}))
+def test_examples_are_commands_that_there_are(name: str) -> None:
+    for line in EXAMPLES[name].replace("\\\n", "").splitlines():
+        program, *words = shlex.split(line)
+        assert program == "twinproof"
+        assert build_parser(name).parse_args(words).command == name
