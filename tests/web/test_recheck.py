@@ -165,7 +165,7 @@ def test_the_button_asks_every_instance_shows_how_far_it_is_and_keeps_the_eviden
         visit.page.keyboard.press("Tab")
         assert visit.page.evaluate("document.activeElement.id") == "recheck-start"
         visit.page.keyboard.press("Enter")
-        assert finished(visit) == "PROOF COMPLETE (exit code 0)."
+        assert finished(visit) == "PROOF COMPLETE, CHAIN NOT SHOWN (exit code 0)."
         status, headers, document = served.ask(Authorization=f"Bearer {served.token}")
         assert (status, document["error"]) == (429, f"the last re-check ended less than {PAUSE} s ago")
         assert 0 < int(headers["retry-after"]) <= PAUSE

@@ -12,7 +12,7 @@ from twinproof.cli.settings import Settings
 from twinproof.comparison import required_comparisons
 from twinproof.errors import TwinproofError, UsageError
 from twinproof.names import short_source
-from twinproof.report.outcome import outcome_text
+from twinproof.report.outcome import headline_text
 from twinproof.report.verdict_text import verdict_sentence
 from twinproof.sources import clock, entropy
 from twinproof.sources.files import read_file
@@ -88,7 +88,7 @@ def _rechecked(asked: Asked, entries: list[int | None], not_archived: str) -> Re
         lines.append(RecheckedInstance(_name(item.name), *_line(verdict), entry))
     if asked.proof is None and len(asked.verdicts) == 1 and not asked.failures:
         return Rechecked(tuple(lines), verdict_sentence(asked.verdicts[0]), asked.exit_code, not_archived)
-    return Rechecked(tuple(lines), outcome_text(asked.proof, asked.failures), asked.exit_code, not_archived)
+    return Rechecked(tuple(lines), headline_text(asked.proof, asked.failures), asked.exit_code, not_archived)
 
 
 def _line(verdict: Verdict) -> tuple[str, str]:
@@ -96,4 +96,4 @@ def _line(verdict: Verdict) -> tuple[str, str]:
     title = verdict.machine.title if verdict.machine else short_source(verdict.source)
     if failed:
         return "fail", f"{title}: {verdict_sentence(verdict)}: {failed[0].reason} ({failed[0].id})"
-    return "pass", f"{title}: {verdict_sentence(verdict)}"
+    return "pass" if verdict.fresh else "warn", f"{title}: {verdict_sentence(verdict)}"

@@ -18,7 +18,7 @@ from twinproof.cli.second_opinion import second_opinion
 from twinproof.cli.settings import Settings, read_settings
 from twinproof.comparison import required_comparisons
 from twinproof.errors import TwinproofError, UsageError
-from twinproof.report.outcome import outcome_text
+from twinproof.report.outcome import headline_text, outcome_text
 from twinproof.report.verdict_text import time_text
 from twinproof.sources import clock
 from twinproof.sources.notify import Notice, by_command, by_webhook, notify
@@ -94,7 +94,8 @@ def _report(arguments: argparse.Namespace, settings: Settings, asked: Asked, now
         simulated = "SIMULATED HARDWARE  " if settings.simulated else ""
         why = ", ".join((*now.failed, *(f"nothing from {name}" for name in now.unavailable)))
         word = "CHANGED  " if changed else ""
-        print(f"{time_text(clock.now())}  {simulated}{word}{now.outcome}{f' ({why})' if why else ''}", flush=True)
+        said = headline_text(asked.proof, asked.failures)
+        print(f"{time_text(clock.now())}  {simulated}{word}{said}{f' ({why})' if why else ''}", flush=True)
     if arguments.archive is not None:
         _keep(arguments.archive, asked)
 
