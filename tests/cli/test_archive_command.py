@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def audit(archive: Path, made: Path, capsys: pytest.CaptureFixture[str], *flags:
 
 
 def spoil(archive: Path, statement: str) -> None:
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         database.execute(statement)
 
 
@@ -206,7 +206,7 @@ def noted_head(archive: Path) -> str:
 
 def chained_anew(archive: Path) -> None:
     """What whoever can write the folder can do: every link made again, from the first entry to the last."""
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         previous = FIRST
         query = "SELECT number, added_at, source, digest, summary FROM entries ORDER BY number"
         for row in database.execute(query).fetchall():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_the_same_bundle_is_kept_once(archive: Path, bundles: list[New]) -> None
 
 def test_collateral_and_compose_files_that_bundles_share_are_kept_once(archive: Path) -> None:
     assert len([path for path in (archive / "objects").rglob("*") if path.is_file()]) == 2
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         sizes = [row[0] for row in database.execute("SELECT length(rest) FROM entries")]
     assert max(sizes) < 8192
 
@@ -75,7 +76,7 @@ def test_entries_are_chained_from_the_first_to_the_head(archive: Path) -> None:
 @pytest.mark.parametrize("column", ["added_at", "source", "digest", "summary"])
 def test_an_entry_that_was_edited_breaks_the_chain(archive: Path, column: str) -> None:
     value = AT - 10**6 if column == "added_at" else "x"
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         database.execute(f"UPDATE entries SET {column} = ? WHERE number = 2", (value,))
     with Archive(str(archive)) as opened:
         entries = list(opened.entries())
@@ -86,7 +87,7 @@ def test_an_entry_that_was_edited_breaks_the_chain(archive: Path, column: str) -
 
 
 def test_an_entry_that_was_removed_breaks_the_chain_behind_it(archive: Path) -> None:
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         database.execute("DELETE FROM entries WHERE number = 2")
     with Archive(str(archive)) as opened:
         first, third, fourth = opened.entries()
@@ -149,7 +150,7 @@ def test_a_number_that_no_entry_can_have_is_a_usage_error(archive: Path, number:
 
 def test_a_row_cannot_have_a_file_outside_of_the_archive_read(archive: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "outside")
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE entries SET places = ?", (json.dumps([[0, "../" * 20 + str(tmp_path / "outside")]]),))
     with Archive(str(archive)) as opened, pytest.raises(Malformed, match="missing or was changed"):
         opened.bundle(1)
@@ -157,7 +158,7 @@ def test_a_row_cannot_have_a_file_outside_of_the_archive_read(archive: Path, tmp
 
 @pytest.mark.parametrize("rest", [b"", b"\x00", zlib.compress(b"{}"), zlib.compress(b"x" * 10)[:-3]])
 def test_a_damaged_entry_is_named(archive: Path, rest: bytes) -> None:
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE entries SET rest = ? WHERE number = 3", (rest,))
     with Archive(str(archive)) as opened:
         with pytest.raises(Malformed, match=r"entry 3|objects/"):

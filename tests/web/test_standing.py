@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def both(at: int = AT) -> Sequence[Evidence]:
 
 def rewritten(folder: str, number: int, edit: Callable[[dict[str, object]], None]) -> None:
     """What was noted of an entry, edited by hand: in its summary, its link and the index, so that all of them agree."""
-    with sqlite3.connect(f"{folder}/index.sqlite") as database:
+    with closing(sqlite3.connect(f"{folder}/index.sqlite", isolation_level=None)) as database:
         row = database.execute(
             "SELECT number, added_at, source, digest, summary, previous FROM entries WHERE number = ?", (number,)
         ).fetchone()
@@ -155,14 +156,14 @@ def test_an_entry_that_calls_itself_a_known_machine_gets_no_label_of_it(tmp_path
 
 def test_a_bundle_that_was_exchanged_for_another_good_one_is_not_proved(tmp_path: Path) -> None:
     folder = archived(tmp_path, *both())
-    with sqlite3.connect(f"{folder}/index.sqlite") as database:
+    with closing(sqlite3.connect(f"{folder}/index.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE entries SET rest = (SELECT rest FROM entries WHERE number = 1) WHERE number = 2")
     assert said(folder) == "failed"
 
 
 def test_a_summary_that_is_none_is_told_and_takes_no_page_down(tmp_path: Path) -> None:
     folder = archived(tmp_path, *both())
-    with sqlite3.connect(f"{folder}/index.sqlite") as database:
+    with closing(sqlite3.connect(f"{folder}/index.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE entries SET summary = '[]' WHERE number = 2")
     for path in ("/", "/entries"):
         answer = pages(folder).get(path)

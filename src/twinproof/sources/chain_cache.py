@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class ChainCache:
     def __init__(self, path: Path | None, *, warn: Callable[[str], None] | None = None) -> None:
         self._path, self._warn = path, warn
         self._lock = threading.RLock()
-        self._database = self._open()
+        self._use(self._open())
 
     @classmethod
     def default(cls, *, warn: Callable[[str], None] | None = None) -> ChainCache:
@@ -190,7 +191,12 @@ class ChainCache:
                 self._database.close()
                 if self._path is not None:
                     _remove(self._path)
-                self._database = self._open()
+                self._use(self._open())
+
+    def _use(self, database: sqlite3.Connection) -> None:
+        """It is closed at the latest when nobody has this object any more."""
+        self._database = database
+        weakref.finalize(self, database.close)
 
     def _open(self) -> sqlite3.Connection:
         if self._path is None:
@@ -216,7 +222,7 @@ class ChainCache:
         with contextlib.suppress(sqlite3.Error):
             self._database.close()
         self._path = None
-        self._database = _connected(":memory:")
+        self._use(_connected(":memory:"))
 
     def _say(self, text: str) -> None:
         if self._warn is not None:
