@@ -119,7 +119,7 @@ def test_what_was_touched_is_named_and_the_rest_is_judged(
 
 def pages(archive: Path) -> tuple[int, dict[str, int]]:
     """How many pages the index has, and where its table and its own indexes begin."""
-    with sqlite3.connect(archive / "index.sqlite") as database:
+    with closing(sqlite3.connect(archive / "index.sqlite", isolation_level=None)) as database:
         (count,) = database.execute("PRAGMA page_count").fetchone()
         return int(count), dict(database.execute("SELECT name, rootpage FROM sqlite_schema").fetchall())
 

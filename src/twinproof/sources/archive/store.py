@@ -120,23 +120,11 @@ class Archive:
         opened = sqlite3.connect(
             f"{index.resolve().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
         )
-        if not write:
-            opened.execute("PRAGMA writable_schema = ON")  # nothing is written: it only lets an index be cut short
-        else:
-            opened.execute("PRAGMA synchronous = FULL")
-            opened.execute("BEGIN IMMEDIATE")
-            if opened.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _TABLES.split(";\n"):
-                    opened.execute(statement)
-                opened.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                opened.execute(f"PRAGMA user_version = {_SCHEMA}")
-            opened.execute("COMMIT")
-        found = (
-            opened.execute("PRAGMA application_id").fetchone()[0],
-            opened.execute("PRAGMA user_version").fetchone()[0],
-        )
-        if found != (_APPLICATION_ID, _SCHEMA):
-            raise ValueError(f"not an archive of this version (application {found[0]:#x}, schema {found[1]})")
+        try:
+            _prepare(opened, write=write)
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     def __enter__(self) -> Self:
@@ -275,6 +263,27 @@ class Archive:
             return self._database.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise Malformed(f"the index cannot be read: {error}", where=self._where) from error
+
+
+def _prepare(database: sqlite3.Connection, *, write: bool) -> None:
+    """The tables where there are none. Raises ValueError for another file's, sqlite3.Error."""
+    if not write:
+        database.execute("PRAGMA writable_schema = ON")  # nothing is written: it only lets an index be cut short
+    else:
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("BEGIN IMMEDIATE")
+        if database.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _TABLES.split(";\n"):
+                database.execute(statement)
+            database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version = {_SCHEMA}")
+        database.execute("COMMIT")
+    found = (
+        database.execute("PRAGMA application_id").fetchone()[0],
+        database.execute("PRAGMA user_version").fetchone()[0],
+    )
+    if found != (_APPLICATION_ID, _SCHEMA):
+        raise ValueError(f"not an archive of this version (application {found[0]:#x}, schema {found[1]})")
 
 
 def _packed(row: tuple[Any, ...]) -> Packed:
