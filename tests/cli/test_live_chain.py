@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from published_schemas import described
 from twinproof.chain.plan import PLAN
 from twinproof.cli.main import main
 from twinproof_devnet.faults import CHAIN_FAULTS, Fault
@@ -39,7 +39,7 @@ def verified(
     world: World, capsys: pytest.CaptureFixture[str], *more: str, target: str = "prod9"
 ) -> tuple[int, dict[str, dict[str, str]], dict[str, object]]:
     code = main(["verify", target, *flags(world), "--json", *more])
-    document = json.loads(capsys.readouterr().out)
+    document = described("verdict.v1", capsys.readouterr().out)
     return code, {check["id"]: check for check in document["checks"]}, document
 
 
@@ -101,7 +101,7 @@ def test_every_lie_of_one_endpoint_of_three_is_caught_with_proofs_and_changes_no
         code, checks, _ = verified(world, capsys, "--proof", "--require", "chain")
         app = "0x" + world.chain.app_id.hex()
         history = main(["history", app, "--config", str(world.config_path), "--proof", "--json", "--timeout", "4"])
-        told = json.loads(capsys.readouterr().out)
+        told = described("history.v1", capsys.readouterr().out)
     finally:
         world.switch(fault, "rpc1", on=False)
     assert code == 0, checks["policy.chain"]
