@@ -1,5 +1,5 @@
 """The devnet on the command line: `up` runs a world until it is stopped, `push` builds an image for its cloud, `demo`
-shows one, `faults` lists faults, `corpus` writes conformance cases.
+shows one, `sigstore` runs an instance of that, `faults` lists faults, `corpus` writes conformance cases.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from twinproof_devnet.app_process import AppError
 from twinproof_devnet.chain.engine_name import EngineError, EngineName
@@ -74,29 +75,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     push.add_argument("--build-time", required=True, metavar="TIME", help="YYYY-MM-DDThh:mm:ssZ, baked into the image")
     demo = commands.add_parser("demo", help="a release, its upgrade, the proof, and four lies being caught")
     demo.add_argument("--keep", action="store_true", help="afterwards leave it running until Ctrl-C")
-    commands.add_parser("faults", help="list the faults")
+    sigstore = commands.add_parser("sigstore", help="start a Sigstore instance, to sign summaries with an identity")
+    sigstore.add_argument("--directory", type=Path, help="where to write trust.json and token (default: temporary)")
+    sigstore.add_argument(
+        "--email", default="alice@example.com", help="whom its token is about (default: alice@example.com)"
+    )
+    faults = commands.add_parser("faults", help="list the faults")
     corpus = commands.add_parser("corpus", help="write conformance cases for verifiers into a new directory")
     corpus.add_argument("directory", type=Path, metavar="DIR")
     corpus.add_argument(
         "--at", type=int, metavar="SECONDS", help="unix time at which the good parts are valid; default: now"
     )
+    for command, run in (
+        (up, _up),
+        (push, _push),
+        (demo, _demo),
+        (sigstore, _sigstore),
+        (faults, _faults),
+        (corpus, _corpus),
+    ):
+        command.set_defaults(run=run)
     parsed = parser.parse_args(arguments)
-    if parsed.command == "faults":
-        return _faults()
-    if parsed.command == "corpus":
-        return _corpus(parsed.directory, parsed.at)
-    if parsed.command == "demo":
-        from twinproof_devnet.story import upgrade  # noqa: PLC0415  (only when asked for)
+    return cast("int", parsed.run(parsed))
 
-        return upgrade.run(keep=parsed.keep)
-    if parsed.command == "push":
-        return _push(parsed)
-    if parsed.cloud:
-        from twinproof_devnet.cloud import command as cloud  # noqa: PLC0415  (only when asked for)
 
-        engine = EngineName(parsed.chain_engine)
-        return cloud.up(_names(parsed.machines), parsed.fault, parsed.directory, parsed.chain_id, engine)
-    return _up(parsed)
+def _demo(parsed: argparse.Namespace) -> int:
+    from twinproof_devnet.story import upgrade  # noqa: PLC0415  (only when asked for)
+
+    return upgrade.run(keep=parsed.keep)
+
+
+def _sigstore(parsed: argparse.Namespace) -> int:
+    from twinproof_devnet.sigstore import command  # noqa: PLC0415  (only when asked for)
+
+    return command.run(parsed.directory, parsed.email)
 
 
 def _names(machines: str | None) -> list[str]:
@@ -121,26 +133,31 @@ def _push(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _faults() -> int:
+def _faults(_: argparse.Namespace) -> int:
     width = max(len(fault) for fault in Fault)
     for fault in Fault:
         print(f"{fault.value:<{width}}  {fault.place.value:<10}  {fault.description}")
     return 0
 
 
-def _corpus(directory: Path, at: int | None) -> int:
+def _corpus(parsed: argparse.Namespace) -> int:
     from twinproof_devnet.corpus.write import write_corpus  # noqa: PLC0415  (only when asked for)
 
     try:
-        count = write_corpus(directory, int(time.time()) if at is None else at)
+        count = write_corpus(parsed.directory, int(time.time()) if parsed.at is None else parsed.at)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _USAGE
-    print(f"{count} cases in {directory}")
+    print(f"{count} cases in {parsed.directory}")
     return 0
 
 
 def _up(parsed: argparse.Namespace) -> int:
+    if parsed.cloud:
+        from twinproof_devnet.cloud import command as cloud  # noqa: PLC0415  (only when asked for)
+
+        engine = EngineName(parsed.chain_engine)
+        return cloud.up(_names(parsed.machines), parsed.fault, parsed.directory, parsed.chain_id, engine)
     stop = told_to_stop()
     names = _names(parsed.machines) or ["prod9", "prod7"]
     try:
