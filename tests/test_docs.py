@@ -48,6 +48,7 @@ def test_no_flag_is_documented_that_does_not_exist() -> None:
         "--version",
         "--machines",
         "--no-chain",
+        "--email",
         "--endpoints",
         "--fault",
         "--chain-id",

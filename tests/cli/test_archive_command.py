@@ -175,6 +175,20 @@ def test_an_index_that_lost_a_root_is_never_told_as_whole_or_as_a_bug(
     assert "bug" not in capsys.readouterr().err
 
 
+def test_of_an_index_that_was_cut_short_all_that_can_be_read_is_exported(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = archive / "index.sqlite"
+    index.write_bytes(index.read_bytes()[: int(pages(archive)[0] * 0.6) * 4096])
+    capsys.readouterr()
+    assert main(["archive", "export", str(archive), "--to", str(tmp_path / "out"), "--json"]) == 3
+    captured = capsys.readouterr()
+    written = [json.loads(line)["number"] for line in captured.out.splitlines()]
+    assert len(written) > COUNT * 0.3
+    assert written == list(range(1, len(written) + 1))
+    assert f"entry {len(written) + 1}: " in captured.err
+
+
 def test_removing_the_newest_entries_is_seen_by_whoever_noted_the_head(
     archive: Path, made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,6 +62,7 @@ def pages(live: Live) -> dict[str, str]:
         "true": deployments_page([true], [], verdicts, now=AT),
         "all": deployments_page(every, broken, verdicts, now=AT),
         "none": deployments_page([], [], {}, now=AT),
+        "failed": deployments_page([bad], [], {}, now=AT),
         "open": deployments_page([open_item], [], verdicts, now=AT),
     }
 
@@ -97,7 +98,8 @@ def test_what_was_not_compared_is_no_pass(live: Live) -> None:
 def test_the_verdict_stands_first(pages: dict[str, str]) -> None:
     assert "<h1>EVERY RECORD IS TRUE</h1>" in pages["true"]
     assert "<h1>FALSE RECORDS</h1>" in pages["all"]
-    assert "5 records: 2 true, 2 false, 1 not checked in full." in pages["all"]
+    assert "5 records: 2 true, 2 false, 1 not checked in full; 1 of deployments that failed." in pages["all"]
+    assert "<h1>NO DEPLOYMENT IS RECORDED</h1>" in pages["failed"]
     assert "<h1>NOT EVERYTHING WAS CHECKED</h1>" in pages["open"]
     assert "<h1>NO RECORDS</h1>" in pages["none"]
     assert "SIMULATED HARDWARE" in pages["true"]

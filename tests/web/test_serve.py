@@ -107,6 +107,7 @@ def test_two_versions_differ_in_the_lines_of_their_compose_files(served: Served)
     lines = served.json("/diff?from=1.2.0&to=1.3.0")["lines"]
     assert {line["kind"] for line in lines} >= {"old", "new"}
     assert served.get("/diff?from=1.2.0&to=9.9.9")[0] == 404
+    assert served.get("/diff?from=1.2.0")[0] == 400
 
 
 @pytest.mark.parametrize(

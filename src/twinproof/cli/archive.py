@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from twinproof.cli.output import style_of
@@ -120,15 +121,22 @@ def _line(entry: Entry, digits: int) -> str:
     return style.ellipsis(f"{line}{shown(short_source(entry.source), 40)}  {shown(version, 80)}", style.width)
 
 
+def _chosen(archive: Archive, numbers: Sequence[int]) -> Iterator[tuple[int, Callable[[], bytes]]]:
+    """Entries by number, and how to read the text of each: those that are named, or all that the index still has."""
+    for number in numbers:
+        yield number, partial(archive.bundle, number)
+    for packed in () if numbers else archive.packed():
+        yield packed.entry.number, partial(archive.text, packed)
+
+
 def _export(arguments: argparse.Namespace) -> int:
     """What cannot be taken out whole is named, and costs no other bundle."""
     codes: set[int] = set()
     with Archive(arguments.archive) as archive:
-        numbers = arguments.numbers or (entry.number for entry in archive.entries())
         folder = Path(arguments.to)
-        for number in numbers:
+        for number, read in _chosen(archive, arguments.numbers):
             try:
-                text = archive.bundle(number)
+                text = read()
             except Malformed as error:
                 print(f"twinproof: entry {number}: {shown(str(error), 1000)}", file=sys.stderr)
                 codes.add(error.exit_code)

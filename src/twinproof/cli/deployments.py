@@ -285,9 +285,10 @@ def _wrapped(text: str, indent: str = _INDENT) -> list[str]:
 def _summary(items: list[Assessment], broken: int) -> None:
     false = sum(bool(item.findings) for item in items) + broken
     unchecked = sum(bool(item.unchecked) and not item.findings for item in items)
+    failed = sum(item.record.failure is not None for item in items)
     print(
         f"{len(items) + broken} records: {sum(item.holds for item in items)} true, {false} false, "
-        f"{unchecked} not checked in full",
+        f"{unchecked} not checked in full" + (f"; {failed} of deployments that failed" if failed else ""),
         file=sys.stderr,
     )
 

@@ -83,6 +83,8 @@ class VersionPages:
 
     def diff(self, request: Request) -> Response:
         names = [request.query_params.get(name, "") for name in ("from", "to")]
+        if not all(names):
+            raise HTTPException(400, "from and to name the two versions")
         with self._site.archive() as archive:
             (first, before), (last, after) = [_newest_text(archive, name) for name in names]
         lines = compose_lines(before, after)

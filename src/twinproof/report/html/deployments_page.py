@@ -108,13 +108,17 @@ def _outcome(assessments: Sequence[Assessment], broken: int) -> tuple[str, str, 
     total = len(assessments) + broken
     true = sum(item.holds for item in assessments)
     false = sum(bool(item.findings) for item in assessments) + broken
-    sentence = f"{total} records: {true} true, {false} false, {total - true - false} not checked in full."
+    failed = sum(item.record.failure is not None for item in assessments)
+    sentence = f"{total} records: {true} true, {false} false, {total - true - false} not checked in full"
+    sentence += f"; {failed} of deployments that failed." if failed else "."
     if not total:
         return "NO RECORDS", "warn", "Nothing was recorded, so nothing was checked."
     if false:
         return "FALSE RECORDS", "bad", sentence
     if true < total:
         return "NOT EVERYTHING WAS CHECKED", "warn", sentence
+    if failed == total:
+        return "NO DEPLOYMENT IS RECORDED", "warn", sentence
     return "EVERY RECORD IS TRUE", "good", sentence
 
 

@@ -58,7 +58,9 @@ class Packed:
     """Why nothing but the number could be read, in an index that was damaged or cut short."""
 
     def pieces(self) -> Pieces:
-        """Raises Malformed for a row that was changed."""
+        """Raises Malformed for a row that was changed, or that could not be read."""
+        if self.unread:
+            raise Malformed(self.unread, where=f"entry {self.entry.number}")
         try:
             rest = inflated(self.rest)
             places = tuple((int(place), str(digest)) for place, digest in json.loads(self.places))
@@ -245,7 +247,10 @@ class Archive:
 
     def bundle(self, number: int) -> bytes:
         """The bundle's text. Raises UsageError, Malformed."""
-        packed = self.packed_entry(number)
+        return self.text(self.packed_entry(number))
+
+    def text(self, packed: Packed) -> bytes:
+        """The bundle of an entry, exactly as it was added. Raises Malformed when it is not."""
         return packed.text(self.shared(packed))
 
     def shared(self, packed: Packed) -> dict[str, bytes]:
