@@ -190,6 +190,27 @@ def service(lines: str) -> str:
             "line 6: file",
         ),
         (
+            {"docker_compose_file": service("configs:\n  main.py:\n    environment:\n      CODE")},
+            "line 6: a variable is a config's content",
+        ),
+        (
+            {"docker_compose_file": service("x-n: &n CODE\nconfigs:\n  main.py:\n    environment: *n")},
+            "line 7: an alias where a config or a secret is made",
+        ),
+        (
+            {"docker_compose_file": service("secrets:\n  t: &t\n    environment: CODE\nconfigs:\n  main.py: *t")},
+            "line 8: an alias where a config or a secret is made",
+        ),
+        (
+            {
+                "docker_compose_file": service(
+                    "x-a: &a\n  configs:\n    main.py:\n      environment:\n        CODE\n<<: *a"
+                )
+            },
+            "line 9: an alias where a config or a secret is made",
+        ),
+        ({"docker_compose_file": service("configs:\n  main.py:\n    file:\n      ./unmeasured")}, "line 6: file"),
+        (
             {
                 "docker_compose_file": json.dumps(
                     {
@@ -218,6 +239,7 @@ def test_code_that_the_environment_or_a_script_chooses_is_no_proof(changes: dict
         "    environment:\n      API_KEY: ${API_KEY}\n      MODE: $MODE",
         "    environment:\n    - API_KEY=${API_KEY}\n    ports:\n    - ${PORT:-80}:80",
         "    secrets:\n    - token\nsecrets:\n  token:\n    environment: API_KEY",
+        "    environment: *e\nx-e: &e\n  MODE: fast",
         "    command: sh -c 'ls *.py $$HOME'\n    environment:\n      API_KEY: ${API_KEY}",
     ],
 )

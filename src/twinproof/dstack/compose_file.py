@@ -49,6 +49,9 @@ _SETTINGS = frozenset(
     }
 )
 """Members of a service in which a value from outside is a setting of the code that runs, not the choice of it."""
+_CONTENTS = frozenset({("configs",), ("secrets",)})
+"""Members of the file whose content may come from elsewhere. A config can be a program: it is mounted anywhere."""
+_REACHED_BY_ALIAS = _CONTENTS | {("<<",)}
 _HOST_ACCESS = re.compile(
     r"(?:docker|containerd|podman)\.sock"
     r"|(?<![\w.])/(?:(?:var/)?run/?)?:/"  # a bind mount of / or of the directory with the sockets
@@ -81,7 +84,7 @@ class ComposeFile:
     """Lines that hand a container the host of all containers: privileged mode, runtime sockets, the root directory."""
     variables: tuple[str, ...] = ()
     decided_outside: list[str] = field(default_factory=list)
-    """Lines where a variable may choose what runs, such as a command or a mount: `line 4: $SCRIPT`."""
+    """Lines where a variable may choose what runs: in a command, a mount, a config: `line 4: $SCRIPT`."""
     doubts: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -115,7 +118,7 @@ def _scan_lines(lines: list[str], found: ComposeFile) -> None:
         column = len(line) - len(line.lstrip(" "))
         if block_above is not None and (not content or column > block_above):
             _note_privileges(number, content, found)
-            place.note(number, content, found)
+            _note_variables(number, place.sure, content, found)
             continue
         block_above = None
         if not content or content.startswith("#") or (content == "---" and not started):
@@ -125,13 +128,21 @@ def _scan_lines(lines: list[str], found: ComposeFile) -> None:
 
 
 class _Place:
-    """Under which keys a line stands. An alias can carry a value to any other place, so then no place is known."""
+    """The keys under which a line stands. An alias can carry a value to any other place: then none is sure."""
 
-    __slots__ = ("_above", "_aliased")
+    __slots__ = ("_above", "aliased")
 
     def __init__(self, *, aliased: bool) -> None:
-        self._aliased = aliased
+        self.aliased = aliased
         self._above: list[tuple[int, str]] = []
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(key for _, key in self._above)
+
+    @property
+    def sure(self) -> tuple[str, ...]:
+        return () if self.aliased else self.keys
 
     def enter(self, column: int, key: str) -> None:
         """Begin a line whose content, after any dashes, starts in this column; `key` is empty for one without."""
@@ -140,18 +151,12 @@ class _Place:
         if key:
             self._above.append((column, key))
 
-    def note_config(self, number: int, key: str, value: str, found: ComposeFile) -> None:
-        """A config whose content is a variable's, and is mounted wherever the text says; a secret is a setting."""
-        secret = bool(self._above) and self._above[0][1] == "secrets"
-        if key == "environment" and value and value[0] not in "*[{" and not secret:
-            found.decided_outside.append(f"line {number}: ${value}")
 
-    def note(self, number: int, content: str, found: ComposeFile) -> None:
-        """Note the line's variables, unless they are settings or the names of images, which have their own notice."""
-        names = _variables(content)
-        keys = tuple(key for _, key in self._above)
-        if names and (self._aliased or not _only_settings(keys, content)):
-            found.decided_outside.append(f"line {number}: {', '.join(f'${name}' for name in names)}")
+def _note_variables(number: int, keys: tuple[str, ...], content: str, found: ComposeFile) -> None:
+    """Note the variables of a text, unless they are settings or the names of images, which have their own notice."""
+    names = _variables(content)
+    if names and not _only_settings(keys, content):
+        found.decided_outside.append(f"line {number}: {', '.join(f'${name}' for name in names)}")
 
 
 def _only_settings(keys: tuple[str, ...], content: str) -> bool:
@@ -176,15 +181,16 @@ def _scan_line(number: int, column: int, content: str, found: ComposeFile, place
     elif plain := _plain_key(content):
         key, content = plain, content[content.index(":", len(plain)) + 1 :].strip(" ")
     place.enter(column, key)
-    place.note(number, content, found)
+    _note_variables(number, place.sure, content, found)
+    if place.keys[:1] in _REACHED_BY_ALIAS and _ALIAS.search(content):
+        found.doubts.append((number, "an alias where a config or a secret is made"))
     if anchor := _ANCHOR.match(content):
         content = content[anchor.end() :]
     value, doubt = _quoted_scalar(content) if content[:1] in ("'", '"') else _plain_scalar(content, keyed=bool(key))
     if doubt:
         found.doubts.append((number, doubt))
     elif key:
-        _note(number, key, value, found)
-        place.note_config(number, key, value, found)
+        _note(number, place.keys, value, found)
     return column if _BLOCK_TEXT.fullmatch(_without_comment(content)) else None
 
 
@@ -234,7 +240,9 @@ def _plain_scalar(content: str, *, keyed: bool) -> tuple[str, str]:
     return plain, doubt
 
 
-def _note(number: int, key: str, value: str, found: ComposeFile) -> None:
+def _note(number: int, keys: tuple[str, ...], value: str, found: ComposeFile) -> None:
+    """A member by the keys it stands under, its own last."""
+    top, key = keys[:1], keys[-1]
     if key == "image":
         if not value or value[0] in "*|>\\[&" or "\\" in value:
             found.doubts.append((number, "an image that is not written out"))
@@ -242,8 +250,12 @@ def _note(number: int, key: str, value: str, found: ComposeFile) -> None:
             found.images.append(Image(number, value, _variables(value)))
     elif key == "build":
         found.builds.append(number)
-    elif key in _ELSEWHERE or (key == "file" and value):  # the second of a config or a secret
+    elif key in _ELSEWHERE or (key == "file" and (value or top in _CONTENTS)):
         found.elsewhere.append(f"line {number}: {key}")
+    elif key == "environment" and (top == ("configs",) or (top != ("secrets",) and value and value[0] not in "*[{")):
+        found.decided_outside.append(
+            f"line {number}: " + (f"${value}" if value else "a variable is a config's content")
+        )
     elif key == "type" and value == "image":  # of a volume: its source is an image, pinned or not
         found.elsewhere.append(f"line {number}: an image as a volume")
     elif key == "privileged" and value.lower() not in {"false", "no", "off"}:
@@ -263,14 +275,10 @@ def _scan_json(text: str, found: ComposeFile) -> None:
         found.doubts.append((1, f"not the JSON it starts as: {error.what}"))
         return
     for keys, item in _members(value):
-        _note(1, keys[-1], item if isinstance(item, str) else json.dumps(item), found)
+        _note(1, keys, item if isinstance(item, str) else json.dumps(item), found)
         if isinstance(item, str):
             _note_privileges(1, item, found)
-            place = tuple(key for key in keys if key)
-            if keys[-1] == "environment" and item and keys[0] != "secrets":
-                found.decided_outside.append(f"line 1: ${item}")
-            if (names := _variables(item)) and not _only_settings(place, item):
-                found.decided_outside.append(f"line 1: {', '.join(f'${name}' for name in names)}")
+            _note_variables(1, tuple(key for key in keys if key), item, found)
 
 
 def _members(value: object, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
