@@ -16,14 +16,21 @@ __all__ = ["Change", "NewApp", "Written", "allow_compose_hash", "allow_device"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of an app's contract: function and argument, the view that tells it is done, the log it leaves."""
+    """One change of an app's contract: function and argument, the view that tells it is done, the log it leaves.
+
+    `subject` is what is allowed: a compose hash, a device.
+    """
 
     contract: bytes
-    title: str
+    subject: str
     value: bytes
     function: Function
     view: Function
     topic: bytes
+
+    @property
+    def title(self) -> str:
+        return f"allow {self.subject}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +48,15 @@ class NewApp:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was done. `already`: before this run; receipt and log are None where they are not known then."""
+    """What was done, and that `value`, a `subject`, is allowed now.
+
+    `already`: before this run; receipt and log are None where they are not known then.
+    """
 
     chain_id: int
     contract: bytes
     title: str
+    subject: str
     value: bytes
     receipt: Receipt | None
     log: Log | None
@@ -78,10 +89,10 @@ class Written:
 def allow_compose_hash(app_id: bytes, compose_hash: bytes) -> Change:
     """`addComposeHash`: instances with these exact app-compose bytes may get the app's keys."""
     (topic,) = topics(Kind.COMPOSE_HASH_ADDED)
-    return Change(app_id, "allow compose hash", compose_hash, ADD_COMPOSE_HASH, ALLOWED_COMPOSE_HASHES, topic)
+    return Change(app_id, "compose hash", compose_hash, ADD_COMPOSE_HASH, ALLOWED_COMPOSE_HASHES, topic)
 
 
 def allow_device(app_id: bytes, device_id: bytes) -> Change:
     """`addDevice`: instances on this machine may get the app's keys."""
     (topic,) = topics(Kind.DEVICE_ADDED)
-    return Change(app_id, "allow device", device_id, ADD_DEVICE, ALLOWED_DEVICE_IDS, topic)
+    return Change(app_id, "device", device_id, ADD_DEVICE, ALLOWED_DEVICE_IDS, topic)

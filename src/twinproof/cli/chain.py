@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         change = allow_compose_hash(app_id, _compose_hash(arguments))
     else:
         change = allow_device(app_id, _device(arguments.device, "DEVICE", configuration))
-    writer = _writer(arguments, settings, [(_what(change), change.value), ("app id", app_id)])
+    writer = _writer(arguments, settings, [(change.subject, change.value), ("app id", app_id)])
     if signer is None:
         return _plan(writer, change, arguments)
     with _journal(writer, signer, change.title.encode() + app_id + change.value) as journal:
@@ -119,7 +119,7 @@ def _writer(arguments: argparse.Namespace, settings: ChainSettings, what: list[t
 
 def _plan(writer: ChainWriter, change: Change, arguments: argparse.Namespace) -> int:
     planned = writer.plan(change)
-    _say(*row(_what(change), change.value), *row("app id", change.contract))
+    _say(*row(change.subject, change.value), *row("app id", change.contract))
     if planned is None:
         _say("it is allowed already: there is nothing to send")
         if arguments.json:
@@ -182,10 +182,6 @@ def _device(text: str, where: str, configuration: Configuration) -> bytes:
     if machine.device_id is None:
         raise UsageError("this machine has no device_id", where=f"[machines.{text}]", hint="`verify` shows it")
     return machine.device_id
-
-
-def _what(change: Change) -> str:
-    return change.title.removeprefix("allow ")
 
 
 def _say(*lines: str) -> None:

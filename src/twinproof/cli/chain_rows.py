@@ -44,8 +44,10 @@ def planned_rows(planned: PlannedTransaction) -> list[str]:
 
 def written_rows(written: Written) -> list[str]:
     """What is on chain now, and since when where that is known."""
-    what = "compose hash" if written.title == "deploy app" else written.title.removeprefix("allow ")
-    rows = [row(what, written.value), row("app id", f"0x{written.contract.hex()}  (chain {written.chain_id})")]
+    rows = [
+        row(written.subject, written.value),
+        row("app id", f"0x{written.contract.hex()}  (chain {written.chain_id})"),
+    ]
     if written.log is not None:
         state = "finalized" if written.finalized else "mined, not final yet"
         rows.append(row("transaction", written.log.transaction_hash))

@@ -137,7 +137,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         write_report("--html", arguments.html, deployments_page(assessments, found.broken, verdicts, now=now))
     if arguments.json:
-        print(json.dumps({**_json(assessments, found.broken, code), "simulated_hardware": bool(simulated)}, indent=1))
+        print(json.dumps(_json(assessments, found.broken, code, simulated=bool(simulated)), indent=1))
     else:
         if simulated:
             print("\n".join(simulated_line(simulated, style_of())))
@@ -293,10 +293,13 @@ def _summary(items: list[Assessment], broken: int) -> None:
     )
 
 
-def _json(items: list[Assessment], broken: tuple[tuple[str, TwinproofError], ...], code: int) -> dict[str, object]:
+def _json(
+    items: list[Assessment], broken: tuple[tuple[str, TwinproofError], ...], code: int, *, simulated: bool
+) -> dict[str, object]:
     return {
         "schema": "twinproof/deployments/v1",
         "exit_code": code,
+        "simulated_hardware": simulated,
         "records": [
             {
                 "name": item.record.name,

@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     if importlib.util.find_spec("twinproof_devnet") is None or importlib.util.find_spec("dstack_sdk") is None:
         raise UsageError("the devnet is not installed", hint="pip install 'twinproof[devnet]'")
     if not arguments.arguments:
-        expected = "up, push, demo, faults or corpus"
+        expected = "up, push, demo, sigstore, faults or corpus"
         raise UsageError(
             "which command?", where="twinproof devnet", expected=expected, hint="twinproof devnet up --help"
         )

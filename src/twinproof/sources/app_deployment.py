@@ -85,7 +85,9 @@ def deploy_app(
     if not another and (journal is None or SENT not in journal.now.transactions):
         found = _same_app(writer.endpoint, app, signer.address, from_block)
         if found is not None:
-            return Written(writer.chain_id, found, "deploy app", app.compose_hash, None, None, already=True)
+            return Written(
+                writer.chain_id, found, "deploy app", "compose hash", app.compose_hash, None, None, already=True
+            )
     receipt = writer.send_call(lambda: _plan_alone(writer, app, signer.address, another=another), signer, journal)
     return deployed_app(writer.chain_id, app, signer.address, receipt)
 
@@ -138,7 +140,7 @@ def deployed_app(chain_id: int, app: NewApp, sender: bytes, receipt: Receipt) ->
     expected_log(receipt, app.kms, topics(Kind.APP_REGISTERED), _word(app_id))
     expected_log(receipt, app_id, topics(Kind.DEVICE_ADDED), app.device_id)
     log = expected_log(receipt, app_id, topics(Kind.COMPOSE_HASH_ADDED), app.compose_hash)
-    return Written(chain_id, app_id, "deploy app", app.compose_hash, receipt, log)
+    return Written(chain_id, app_id, "deploy app", "compose hash", app.compose_hash, receipt, log)
 
 
 def _word(address: bytes) -> bytes:

@@ -82,12 +82,14 @@ class ChainWriter:
         if planned is None or (mined is not None and is_undone(self.quorum, change, mined)):
             forget(journal, SENT)
         if planned is None:
-            return Written(self.chain_id, change.contract, change.title, change.value, None, None, already=True)
+            return Written(
+                self.chain_id, change.contract, change.title, change.subject, change.value, None, None, already=True
+            )
         receipt = self.send_call(lambda: planned, signer, journal)
         log = expected_log(receipt, change.contract, (change.topic,), change.value)
         self._require_done(change)
         forget(journal, SENT)
-        return Written(self.chain_id, change.contract, change.title, change.value, receipt, log)
+        return Written(self.chain_id, change.contract, change.title, change.subject, change.value, receipt, log)
 
     def _require_done(self, change: Change) -> None:
         """Endpoints may be some blocks apart."""
