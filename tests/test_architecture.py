@@ -21,6 +21,7 @@ RANK = {
     "wire": 1,
     "keccak": 1,
     "secp256k1": 2,
+    "urls": 2,
     "tdx": 2,
     "dcap": 3,
     "dstack": 3,

@@ -227,16 +227,14 @@ def machine_of(policy: Policy, evidence: Evidence, claims: Claims) -> Machine | 
     return attested or next(claimed, None)
 
 
-def _address(url: str) -> tuple[str, str, int | None, str]:
+def _address(url: str) -> object:
     """The same for every spelling of one address: a device id that is pinned for it holds for all of them."""
-    from urllib.parse import urlsplit  # noqa: PLC0415  (only where machines are configured)
+    from twinproof.urls import place, split_url  # noqa: PLC0415  (only where machines are configured)
 
     try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-        return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path.rstrip("/")
-    except ValueError:  # of a file, which may say anything
-        return "", url, None, ""
+        return *place(url), split_url(url).path.rstrip("/")
+    except UsageError:  # of a file, which may say anything
+        return url
 
 
 def _check_machine(claims: Claims, machine: Machine | None, policy: Policy, ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from twinproof.errors import Malformed, UsageError
 from twinproof.sources.child_environment import keep_from_children
-from twinproof.sources.urls import split_url
+from twinproof.urls import split_url
 from twinproof.wire import Fields, shown, unhex
 
 if TYPE_CHECKING:

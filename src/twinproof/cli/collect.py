@@ -18,7 +18,7 @@ from twinproof.evidence.nonce import challenge_for
 from twinproof.sources import clock, entropy
 from twinproof.sources.concurrent import fetch_all
 from twinproof.sources.files import load_evidence, save_bundle
-from twinproof.sources.urls import masked, split_url
+from twinproof.urls import masked, split_url
 
 __all__ = ["Collected", "Progress", "check_targets", "collect"]
 

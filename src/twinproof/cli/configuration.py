@@ -12,7 +12,7 @@ from twinproof.errors import Malformed, UsageError
 from twinproof.policy import PROFILES, Machine, Policy
 from twinproof.policy_file import read_policy
 from twinproof.sources.files import read_file
-from twinproof.sources.urls import split_url
+from twinproof.urls import split_url
 from twinproof.wire import Fields, shown
 
 if TYPE_CHECKING:  # loaded for the tables of a release, which a verification does not have

@@ -11,7 +11,7 @@ from twinproof.cli.settings import Settings
 from twinproof.dcap.collateral import Collateral
 from twinproof.dcap.platform_hint import PlatformHint
 from twinproof.evidence.evidence import Challenge, Evidence
-from twinproof.sources.urls import split_url
+from twinproof.urls import split_url
 
 if TYPE_CHECKING:
     from twinproof.sources.http import HttpClient

@@ -16,7 +16,7 @@ from twinproof.report.outcome import headline_text
 from twinproof.report.verdict_text import verdict_sentence
 from twinproof.sources import clock, entropy
 from twinproof.sources.files import read_file
-from twinproof.sources.urls import masked, split_url
+from twinproof.urls import masked, split_url
 from twinproof.verdict import Status
 from twinproof.verifier import Verdict, Verifier
 from twinproof.web.recheck import Recheck, Rechecked, RecheckedInstance

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twinproof.errors import Unavailable, UsageError
-from twinproof.sources.urls import masked, origin
+from twinproof.urls import masked, origin
 from twinproof.wire import shown
 
 __all__ = ["Answer", "ask", "require_safe"]

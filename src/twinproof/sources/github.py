@@ -14,7 +14,7 @@ from urllib.parse import quote
 from twinproof.errors import Contradiction, Malformed, Refused, Unavailable
 from twinproof.release.github_release import Plan, Published, Wanted
 from twinproof.sources.api import Answer, ask
-from twinproof.sources.urls import origin
+from twinproof.urls import origin
 from twinproof.wire import Fields, parse_json, parse_object
 
 __all__ = ["GitHub"]

@@ -18,7 +18,7 @@ from twinproof.errors import Unavailable, UsageError
 from twinproof.sources.bounded_socket import Allowance, TlsSocket, connected
 from twinproof.sources.http_failures import explained
 from twinproof.sources.limits import Limits
-from twinproof.sources.urls import joined, masked, origin, split_url
+from twinproof.urls import joined, masked, origin, split_url
 from twinproof.wire import shown
 
 if TYPE_CHECKING:

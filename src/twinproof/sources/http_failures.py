@@ -8,7 +8,7 @@ import ssl
 from twinproof.errors import Unavailable
 from twinproof.sources.bounded_socket import Allowance, NoConnectionError
 from twinproof.sources.limits import Limits
-from twinproof.sources.urls import masked, origin
+from twinproof.urls import masked, origin
 from twinproof.wire import shown
 
 __all__ = ["explained"]

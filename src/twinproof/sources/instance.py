@@ -23,7 +23,7 @@ from twinproof.evidence.evidence import Challenge, Evidence, Origin
 from twinproof.sources import clock
 from twinproof.sources.answers import read_attestation, read_guest_info
 from twinproof.sources.http import Fetched, HttpClient
-from twinproof.sources.urls import base_url, masked, origin, split_url
+from twinproof.urls import base_url, masked, origin, split_url
 from twinproof.wire import shown
 
 __all__ = ["fetch_evidence", "info_urls"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twinproof.errors import Unavailable, UsageError
 from twinproof.sources.http import HttpClient
-from twinproof.sources.urls import masked
+from twinproof.urls import masked
 from twinproof.wire import shown
 
 __all__ = ["PAUSES", "Notice", "by_command", "by_webhook", "notify"]

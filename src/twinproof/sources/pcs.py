@@ -18,8 +18,8 @@ from twinproof.sources.crl_encodings import crl_der
 from twinproof.sources.http import Fetched, HttpClient
 from twinproof.sources.signed_json import signed_member
 from twinproof.sources.single_flight import SingleFlight
-from twinproof.sources.urls import base_url as checked_base_url
-from twinproof.sources.urls import masked, split_url
+from twinproof.urls import base_url as checked_base_url
+from twinproof.urls import masked, split_url
 from twinproof.wire import shown
 
 __all__ = ["INTEL_PCS", "INTEL_ROOT_CRL", "CollateralSource"]

@@ -28,7 +28,7 @@ from twinproof.errors import Malformed, Refused, Unavailable, UsageError
 from twinproof.sources.api import require_safe
 from twinproof.sources.http import Fetched, HttpClient
 from twinproof.sources.phala_cloud_errors import of_status
-from twinproof.sources.urls import base_url, masked
+from twinproof.urls import base_url, masked
 from twinproof.wire import Fields, parse_json, shown
 
 __all__ = ["ALREADY_REGISTERED", "DEFAULT_URL", "ApiKey", "PhalaCloud"]

@@ -21,7 +21,7 @@ from twinproof.deployments.record import Record
 from twinproof.errors import Malformed, Refused, Unavailable, UsageError
 from twinproof.sources.deployment_records import FOLDER, Recorded, read_records, write_records
 from twinproof.sources.git import Git
-from twinproof.sources.urls import masked
+from twinproof.urls import masked
 from twinproof.wire import shown
 
 __all__ = ["Change", "Documents", "branch_records", "push_records"]

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from twinproof.errors import Contradiction, Unavailable
 from twinproof.sources.api import Answer, ask
-from twinproof.sources.urls import origin
+from twinproof.urls import origin
 from twinproof.wire import parse_object, shown
 
 __all__ = ["Manifest", "Registry", "registry_of"]

@@ -7,7 +7,6 @@ says is believed here; what is said has the shape it should have, or is Unavaila
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import itertools
 import json
 import re
@@ -20,7 +19,7 @@ from twinproof.chain.values import MAX_WORD, quantity_text
 from twinproof.errors import EvidenceError, Malformed, Unavailable, UsageError
 from twinproof.sources.http import Fetched, HttpClient
 from twinproof.sources.rpc_errors import Busy, NoSuchBlock, RpcRefused, RpcUntrue
-from twinproof.sources.urls import masked, origin, split_url
+from twinproof.urls import masked, origin, place, split_url
 from twinproof.wire import Fields, parse_object, shown
 
 __all__ = ["Endpoint", "endpoints_of", "header_at", "quantity_of", "read_from"]
@@ -151,8 +150,8 @@ def endpoints_of(
     for url in urls:
         split_url(url)
     endpoints = tuple(Endpoint(url, http, note=note) for url in urls)
-    places = [_place(url) for url in urls]
-    twice = next((e.name for e, place in zip(endpoints, places, strict=True) if places.count(place) > 1), None)
+    operators = [_operator(url) for url in urls]
+    twice = next((e.name for e, whose in zip(endpoints, operators, strict=True) if operators.count(whose) > 1), None)
     if twice is not None:
         raise UsageError(
             "two URLs of one endpoint", where="--chain", got=twice, expected="endpoints that are independent"
@@ -176,15 +175,10 @@ def quantity_of(endpoint: Endpoint, method: str, *params: object) -> int:
         return quantity_text(answer if isinstance(answer, str) else repr(answer), method, high=MAX_WORD)
 
 
-def _place(url: str) -> tuple[str, int]:
-    """Host and port in one spelling: without the dot at a name's end, an address as it is usually written.
-
-    The usual ports of http and https lead to one operator.
-    """
-    scheme, host, port = origin(url)
-    with contextlib.suppress(ValueError):
-        host = str(ipaddress.ip_address(host))
-    return host.removesuffix("."), 443 if (scheme, port) == ("http", 80) else port
+def _operator(url: str) -> tuple[str, int]:
+    """Host and port. The usual ports of http and https lead to one operator."""
+    scheme, host, port = place(url)
+    return host, 443 if (scheme, port) == ("http", 80) else port
 
 
 def header_at(endpoint: Endpoint, block: str) -> Header:

@@ -27,7 +27,7 @@ from twinproof.report.vsa import PAYLOAD_TYPE
 from twinproof.sources.api import require_safe
 from twinproof.sources.deadline import within
 from twinproof.sources.files import read_file
-from twinproof.sources.urls import masked
+from twinproof.urls import masked
 from twinproof.wire import parse_object, shown
 
 __all__ = ["SignedSummary", "SigstoreInstance", "settle_environment"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from twinproof.errors import UsageError
 from twinproof.wire import shown
 
-__all__ = ["base_url", "joined", "masked", "origin", "split_url"]
+__all__ = ["base_url", "joined", "masked", "origin", "place", "split_url"]
 
 MAX_URL = 2048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -55,6 +57,14 @@ def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port, the port also where it is the usual one. Raises UsageError."""
     parts = split_url(url)
     return parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+
+
+def place(url: str) -> tuple[str, str, int]:
+    """The same in one spelling: no dot at the name's end, an address as it is usually written. Raises UsageError."""
+    scheme, host, port = origin(url)
+    with contextlib.suppress(ValueError):
+        host = str(ipaddress.ip_address(host))
+    return scheme, host.removesuffix("."), port
 
 
 def joined(url: str, target: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinproof.errors import UsageError
-from twinproof.sources.urls import base_url, joined, masked, origin, split_url
+from twinproof.urls import base_url, joined, masked, origin, place, split_url
 
 SECRET = "hunter2hunter2hunter2hunter2"
 
@@ -108,3 +108,15 @@ def test_a_path_cannot_be_appended_to_a_query(url: str) -> None:
 
 def test_the_usual_port_is_the_same_host() -> None:
     assert origin("https://Host/") == origin("https://host:443/x") != origin("http://host:443/")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://host.example.", "https://HOST.example:443/x"),
+        ("http://[0:0:0:0:0:0:0:1]:8080", "http://[::1]:8080"),
+        ("http://[::ffff:127.0.0.1]", "http://[::ffff:7f00:1]"),
+    ],
+)
+def test_one_place_has_one_spelling(one: str, other: str) -> None:
+    assert place(one) == place(other)
