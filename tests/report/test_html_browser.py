@@ -236,6 +236,7 @@ def test_the_chain_in_words_of_many_instances_is_built_when_it_is_opened_with_wh
     words = visit.page.locator("details.words").nth(2)
     assert words.locator("li").count() == 0
     words.locator("summary").click()
+    words.locator("li").first.wait_for()
     found = words.locator('li[data-instance="2"] .browser').all_inner_texts()
     assert found
     assert all("steps repeated" in text for text in found)
